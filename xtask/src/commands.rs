@@ -1,0 +1,108 @@
+//! The commands that mostly call cargo.
+
+use std::fs;
+use std::path::PathBuf;
+
+use xtask::testbed::{self, Server};
+
+use crate::step::{Outcome, cargo, output, run};
+
+/// The packages whose library or binary is shipped.
+pub(crate) const SHIPPED: [&str; 4] = [
+    "kubeassume-core",
+    "kubeassume-publishers",
+    "kubeassume-controller",
+    "kubeassume-cli",
+];
+
+/// The packages whose binary the end-to-end tests start.
+const BINARIES: [(&str, &str); 2] = [
+    ("kubeassume-controller", "kubeassume-controller"),
+    ("kubeassume-cli", "kubeassume"),
+];
+
+pub(crate) fn testbed(names: &[String]) -> Outcome {
+    let servers = if names.is_empty() {
+        Server::ALL.to_vec()
+    } else {
+        let known = || Server::ALL.map(Server::name).join(", ");
+        let parse = |name: &String| {
+            Server::by_name(name).ok_or_else(|| format!("the testbed has no `{name}`; it has {}", known()))
+        };
+        names.iter().map(parse).collect::<Result<_, _>>()?
+    };
+    for server in servers {
+        let path = testbed::ensure(server).map_err(|error| error.to_string())?;
+        println!("{:<15} {}", server.name(), path.display());
+    }
+    Ok(())
+}
+
+/// The harness finds the binaries through `KUBEASSUME_BIN_DIR`. They are copied there because
+/// `cargo test --all-features` builds the same file names again with other features.
+pub(crate) fn test(arguments: &[String]) -> Outcome {
+    testbed(&[])?;
+    let packages = BINARIES.iter().flat_map(|(package, _)| ["-p", package]);
+    run(&mut cargo(["build"].into_iter().chain(packages)))?;
+    let target = target_directory()?;
+    let folder = target.join("testbed-bin");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    for (_, binary) in BINARIES {
+        let built = target.join("debug").join(binary);
+        // Under another name first: a copy over a running binary fails with "text file busy".
+        let fresh = folder.join(format!(".{binary}"));
+        fs::copy(&built, &fresh).map_err(|error| format!("{}: {error}", built.display()))?;
+        fs::rename(&fresh, folder.join(binary)).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let all = ["test", "--workspace", "--all-features"].map(String::from);
+    run(cargo(all.iter().chain(arguments)).env("KUBEASSUME_BIN_DIR", &folder))
+}
+
+pub(crate) fn fmt(fix: bool) -> Outcome {
+    let check: &[&str] = if fix { &[] } else { &["--", "--check"] };
+    run(&mut cargo(["fmt", "--all"].iter().chain(check)))
+}
+
+pub(crate) fn clippy() -> Outcome {
+    let deny = ["--", "-D", "warnings"];
+    // One by one: in one command cargo would unite the features that each asks of the others.
+    for package in SHIPPED {
+        run(&mut cargo(
+            ["clippy", "-p", package, "--no-default-features"]
+                .iter()
+                .chain(&deny),
+        ))?;
+    }
+    let demo = [
+        "clippy",
+        "-p",
+        "kubeassume-cli",
+        "--no-default-features",
+        "--features",
+        "demo",
+    ];
+    run(&mut cargo(demo.iter().chain(&deny)))?;
+    run(&mut cargo(
+        ["clippy", "--workspace", "--all-targets"].iter().chain(&deny),
+    ))?;
+    run(&mut cargo(
+        ["clippy", "--workspace", "--all-targets", "--all-features"]
+            .iter()
+            .chain(&deny),
+    ))
+}
+
+pub(crate) fn doc() -> Outcome {
+    run(cargo(["doc", "--workspace", "--no-deps", "--all-features"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Where cargo builds to, whatever says so (environment, configuration, default).
+pub(crate) fn target_directory() -> Result<PathBuf, String> {
+    let metadata = output(&mut cargo(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let key = "\"target_directory\":\"";
+    let path = metadata
+        .split_once(key)
+        .and_then(|(_, rest)| rest.split_once('"'));
+    path.map(|(path, _)| PathBuf::from(path))
+        .ok_or_else(|| "cargo metadata names no target directory".into())
+}

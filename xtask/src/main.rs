@@ -1,0 +1,68 @@
+//! `cargo xtask`: the developer commands of KubeAssume.
+//!
+//! Every command is what CI runs, so that nothing is checked there that cannot be checked here.
+// A command line speaks on stdout and stderr.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+
+mod ci;
+mod commands;
+mod coverage;
+mod guards;
+mod step;
+
+const HELP: &str = "\
+Developer commands of KubeAssume.
+
+Usage: cargo xtask <COMMAND> [ARGS]
+
+  test [ARGS..]      bring up what the tests need, then run all of them; ARGS go to `cargo test`
+  testbed [NAME..]   build the servers of the testbed into the cache and print where they are
+  fmt [--fix]        check the formatting; --fix: format
+  clippy             lint with no features, default features and all features
+  doc                build the documentation, warnings are errors
+  guards             check the dependency trees: one TLS stack, one crypto provider, a small core, licences
+  ci                 all of the above, in order, with timings
+  coverage           line coverage of kubeassume-core (installs LLVM tools from PyPI into the cache)
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let result = match command.as_str() {
+        "test" => commands::test(&rest),
+        "testbed" => commands::testbed(&rest),
+        "fmt" => only(&["--fix"], &rest).and_then(|()| commands::fmt(!rest.is_empty())),
+        "clippy" => only(&[], &rest).and_then(|()| commands::clippy()),
+        "doc" => only(&[], &rest).and_then(|()| commands::doc()),
+        "guards" => only(&[], &rest).and_then(|()| guards::check()),
+        "ci" => only(&[], &rest).and_then(|()| ci::run()),
+        "coverage" => only(&[], &rest).and_then(|()| coverage::measure()),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        "" => Err(format!("no command given\n\n{HELP}")),
+        unknown => Err(format!("there is no command `{unknown}`\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A typo must not turn into a check that silently did not run.
+fn only(allowed: &[&str], given: &[String]) -> step::Outcome {
+    match given
+        .iter()
+        .find(|argument| !allowed.contains(&argument.as_str()))
+    {
+        Some(unknown) => Err(format!("unknown argument `{unknown}`\n\n{HELP}")),
+        None => Ok(()),
+    }
+}
