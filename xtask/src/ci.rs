@@ -6,10 +6,12 @@ use std::time::Instant;
 use crate::step::{self, Outcome, cargo};
 use crate::{commands, guards};
 
+/// Its name in the summary, and what it does.
+type Step = (&'static str, fn() -> Outcome);
+
 pub(crate) fn run() -> Outcome {
     let deny = has_cargo_deny();
-    let mut steps: Vec<(&str, fn() -> Outcome)> =
-        vec![("fmt", || commands::fmt(false)), ("guards", guards::check)];
+    let mut steps: Vec<Step> = vec![("fmt", || commands::fmt(false)), ("guards", guards::check)];
     if deny {
         steps.push(("deny", cargo_deny));
     }
@@ -27,7 +29,7 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// Stops at the first step that fails.
-fn run_steps(steps: &[(&str, fn() -> Outcome)]) -> Outcome {
+fn run_steps(steps: &[Step]) -> Outcome {
     let begun = Instant::now();
     let mut lines = Vec::new();
     for (name, step) in steps {
