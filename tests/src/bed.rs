@@ -1,0 +1,106 @@
+//! One test's folder, certificates and servers.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::relying_party::RelyingParty;
+use crate::{ApiServer, ApiServerConfig, Etcd, Launch, Pki, Versitygw};
+
+/// What a test starts from; declare it first, so that it goes last.
+#[derive(Debug)]
+pub struct Testbed {
+    folder: TempDir,
+    pki: Pki,
+}
+
+impl Testbed {
+    /// A new folder and a new certificate authority; no server yet.
+    ///
+    /// # Panics
+    ///
+    /// The system's folder for temporary files cannot be written.
+    pub fn new(name: &str) -> Self {
+        // Whoever is first wins; it is always the one provider in the tree.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("kubeassume-{name}-"))
+            .tempdir();
+        let folder = folder.expect("a temporary folder");
+        let pki = Pki::new(folder.path());
+        Self { folder, pki }
+    }
+
+    /// The test's own folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The CA that signed the certificates of all servers here.
+    pub fn pki(&self) -> &Pki {
+        &self.pki
+    }
+
+    /// An HTTP client that trusts this testbed's CA and nothing else, keeps no connections, follows no redirects.
+    pub fn http(&self) -> reqwest::Client {
+        let ca = reqwest::Certificate::from_pem(self.pki.ca_pem().as_bytes()).expect("the CA parses");
+        reqwest::Client::builder()
+            .tls_certs_only([ca])
+            .pool_max_idle_per_host(0)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(std::time::Duration::from_secs(10))
+            .build()
+            .expect("an HTTP client")
+    }
+
+    /// Starts an etcd.
+    pub async fn etcd(&self) -> Etcd {
+        Etcd::start(self).await
+    }
+
+    /// Starts a kube-apiserver, ready to serve.
+    pub async fn api_server(&self, config: ApiServerConfig) -> ApiServer {
+        ApiServer::start(self, config).await
+    }
+
+    /// Starts an S3 server with TLS, empty.
+    pub async fn versitygw(&self) -> Versitygw {
+        Versitygw::start(self).await
+    }
+
+    /// Starts a relying party that discovers the issuer now and remembers what it needs to; the
+    /// published documents must be there.
+    pub async fn relying_party(&self, issuer: &str, audience: &str) -> RelyingParty {
+        RelyingParty::start(self, issuer, audience, false).await
+    }
+
+    /// Starts a relying party that discovers again for every token.
+    pub async fn fresh_relying_party(&self, issuer: &str, audience: &str) -> RelyingParty {
+        RelyingParty::start(self, issuer, audience, true).await
+    }
+
+    /// Any other program: its output goes to `<name>.log` in the test's folder.
+    pub fn launch(&self, name: &str, program: impl AsRef<std::ffi::OsStr>) -> Launch {
+        Launch::new(name, program, &self.path().join(format!("{name}.log")))
+    }
+
+    /// A name that no other server of this testbed has.
+    pub(crate) fn name(&self, kind: &str) -> String {
+        (0..)
+            .map(|number| format!("{kind}-{number}"))
+            .find(|name| std::fs::create_dir(self.path().join(name)).is_ok())
+            .expect("an unused number")
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            eprintln!(
+                "testbed: logs and data are kept in {}",
+                self.folder.path().display()
+            );
+        }
+    }
+}
