@@ -1,0 +1,2 @@
+//! kubeassume-cli
+fn main() {}
