@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::licence;
 use crate::step::{Outcome, cargo, output};
 
 /// A crate as it is compiled: name, version, licence expression.
@@ -121,30 +122,18 @@ fn one_tls_stack(tree: &BTreeSet<Crate>) -> Vec<String> {
             ));
         }
     }
-    for version in versions(tree, "hyper")
-        .into_iter()
-        .filter(|version| version.starts_with("0."))
-    {
-        findings.push(format!("hyper {version} is end of life"));
+    for (name, old) in [("hyper", "0."), ("h2", "0.3.")] {
+        let ended = versions(tree, name)
+            .into_iter()
+            .filter(|version| version.starts_with(old));
+        findings.extend(ended.map(|version| format!("{name} {version} is end of life")));
     }
     findings
 }
 
-/// An expression passes if one of its alternatives consists of allowed licences only.
 fn licences(tree: &BTreeSet<Crate>, allowed: &BTreeSet<String>) -> Vec<String> {
-    let passes = |expression: &str| {
-        expression
-            .replace('/', " OR ")
-            .replace(['(', ')'], "")
-            .split(" OR ")
-            .any(|alternative| {
-                alternative
-                    .split(" AND ")
-                    .all(|licence| allowed.contains(licence.trim()))
-            })
-    };
     tree.iter()
-        .filter(|(_, _, licence)| !passes(licence))
+        .filter(|(_, _, licence)| !licence::passes(licence, allowed))
         .map(|(name, version, licence)| {
             format!("{name} {version} is under `{licence}`, which deny.toml does not allow")
         })
@@ -201,4 +190,48 @@ fn versions<'a>(tree: &'a BTreeSet<Crate>, name: &str) -> Vec<&'a str> {
         .filter(|(other, ..)| other == name)
         .map(|(_, version, _)| version.as_str())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crates(list: &[(&str, &str, &str)]) -> BTreeSet<Crate> {
+        list.iter()
+            .map(|&(name, version, licence)| (name.into(), version.into(), licence.into()))
+            .collect()
+    }
+
+    #[test]
+    fn a_second_tls_stack_or_provider_is_found() {
+        let good = [
+            ("rustls", "0.23.46", ""),
+            ("aws-lc-rs", "1.19.0", ""),
+            ("hyper", "1.12.0", ""),
+        ];
+        assert_eq!(one_tls_stack(&crates(&good)), Vec::<String>::new());
+        for bad in [
+            ("ring", "0.17.14", ""),
+            ("rustls", "0.21.0", ""),
+            ("hyper", "0.14.32", ""),
+            ("rsa", "0.9.10", ""),
+        ] {
+            let with_bad = crates(&[good.as_slice(), &[bad]].concat());
+            assert_eq!(one_tls_stack(&with_bad).len(), 1, "{bad:?}");
+        }
+        // Exact names: these are neither ring nor rsa.
+        let similar = [("ring-buffer", "1.0.0", ""), ("rsa-der", "1.0.0", "")];
+        assert_eq!(one_tls_stack(&crates(&similar)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_licence_that_deny_toml_does_not_list_is_found() {
+        let allowed = allowed_licences().unwrap();
+        let tree = crates(&[
+            ("good", "1.0.0", "MIT OR Apache-2.0"),
+            ("bad", "2.0.0", "AGPL-3.0"),
+        ]);
+        let found = licences(&tree, &allowed);
+        assert!(found.len() == 1 && found[0].contains("bad 2.0.0"), "{found:?}");
+    }
 }

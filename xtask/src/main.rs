@@ -10,6 +10,7 @@ mod ci;
 mod commands;
 mod coverage;
 mod guards;
+mod licence;
 mod step;
 
 const HELP: &str = "\
