@@ -1,5 +1,26 @@
 //! The KubeAssume controller: polls API servers, keeps the state, publishes and verifies.
+//!
+//! [`Controller`] is one replica, made of core's traits ([`Parts`]). It knows no Kubernetes; the feature
+//! `kube` adds the Lease, the Events and the configuration of the binary.
+//!
+//! Three kinds of loops share a replica and nothing else:
+//!
+//! - one follows the state: it confirms it by fresh reads and repairs it from memory;
+//! - one for each sink brings it to the confirmed publication and reads it back as the public does;
+//! - while the replica leads, one polls the API servers, decides and saves.
+//!
+//! It does not decide which keys are public ([`KeyRing`](kubeassume_core::KeyRing) does) nor how documents
+//! are replaced ([`StorePublisher`](kubeassume_core::StorePublisher) does).
+
+mod controller;
+mod leader;
 mod notice;
+mod replica;
+mod settings;
+mod sink;
 mod status;
+
+pub use controller::Controller;
 pub use notice::{Notice, Observer};
+pub use settings::{Parts, Settings};
 pub use status::{Sink, Status};

@@ -77,6 +77,10 @@ impl Status {
 
     /// How long ago the oldest sink's public copy was verified.
     pub fn public_copy_age(&self, now: Duration) -> Option<Duration> {
-        self.sinks.values().map(|sink| sink.verified.map(|at| now.saturating_sub(at))).max().flatten()
+        self.sinks
+            .values()
+            .map(|sink| sink.verified.map(|at| now.saturating_sub(at)))
+            .max()
+            .flatten()
     }
 }
