@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kubeassume_core::rotation::Event;
-use kubeassume_core::{Answer, Found, KeyRing, Observation, SourceError, State, StateError, StateVersion};
+use kubeassume_core::{
+    Answer, Finding, Found, KeyRing, Observation, Occupied, SourceError, State, StateError, StateVersion,
+};
 
 use crate::Notice;
 use crate::replica::{Confirmed, RETRY, Reading, Replica};
@@ -16,7 +18,7 @@ pub(crate) struct Term {
     ring: KeyRing,
     /// Which endpoints failed, and why, so that each change is told once.
     failing: BTreeMap<String, SourceError>,
-    told: Vec<(String, kubeassume_core::Finding)>,
+    told: Vec<(String, Finding)>,
     /// Whether this term has already given others time to rebuild a missing state.
     waited: bool,
 }
@@ -72,18 +74,14 @@ impl Term {
     /// has in hand can no longer be saved.
     async fn fence(&mut self) -> Result<(), StateError> {
         loop {
-            let Reading::Confirmed(Confirmed {
-                state: Some(state),
-                version,
-                ..
-            }) = self.replica.confirm().await?
-            else {
+            let Reading { confirmed, version } = self.replica.confirm().await?;
+            let Some(state) = confirmed.and_then(|confirmed| confirmed.state) else {
                 return Ok(());
             };
             let mut ring = self.ring.clone();
             ring.resume(state);
             ring.fence();
-            match self.replica.save(ring, Some(&version)).await {
+            match self.replica.save(ring, version.as_ref()).await {
                 Err(StateError::Conflict) => {}
                 saved => return saved.map(drop),
             }
@@ -102,15 +100,12 @@ impl Term {
         self.tell_endpoints(&observation);
         let now = clock.now();
 
-        let (base, version) = match self.replica.confirm().await? {
-            Reading::Confirmed(Confirmed {
-                state: Some(state),
-                version,
-                ..
-            }) => (Some(state), Some(version)),
+        let Reading { confirmed, version } = self.replica.confirm().await?;
+        let base = match confirmed {
             // A newer version of the software wrote it: its documents are published, nothing is saved.
-            Reading::Confirmed(_) => return Ok(Outcome::Settled),
-            Reading::Absent(version) => (None, version),
+            Some(Confirmed { state: None, .. }) => return Ok(Outcome::Settled),
+            Some(Confirmed { state, .. }) => state,
+            None => None,
         };
         if base.is_none() && !self.may_begin(&observation, version.as_ref()).await {
             return Ok(Outcome::Settled);
@@ -222,7 +217,7 @@ impl Term {
         events
     }
 
-    fn claim_one(&mut self, location: &str, found: &Found) -> Result<Vec<Event>, kubeassume_core::Occupied> {
+    fn claim_one(&mut self, location: &str, found: &Found) -> Result<Vec<Event>, Occupied> {
         let (issuer, take_over) = (&self.replica.parts.issuer, self.replica.settings.take_over);
         self.ring
             .claim(location, issuer, found, take_over, self.replica.clock().now())

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
 use kubeassume_core::{
-    Authority, Clock, Found, KeyRing, Publication, RingError, Snapshot, State, StateError, StateVersion,
-    Stored,
+    Authority, Clock, Found, KeyRing, Loaded, Publication, RingError, Snapshot, State, StateError,
+    StateVersion, Stored,
 };
 
 use crate::{Notice, Parts, Settings, Status};
@@ -71,32 +71,34 @@ impl Replica {
     /// Reads the state afresh; repairs it first if this replica knows more.
     pub(crate) async fn confirm(&self) -> Result<Reading, StateError> {
         for _ in 0..REPAIRS {
-            let loaded = self.parts.state.load().await?;
+            let Loaded { stored, version } = self.parts.state.load().await?;
             let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let (state, reason) = match (loaded.stored, memory, &loaded.version) {
-                (Stored::Newer(publication), _, Some(version)) => {
-                    let version = version.clone();
-                    return Ok(self.publish(Confirmed {
-                        publication,
-                        state: None,
+            let (state, reason) = match (stored, memory) {
+                (Stored::Newer(publication), _) => {
+                    return Ok(self.publish(
+                        Confirmed {
+                            publication,
+                            state: None,
+                        },
                         version,
-                    }));
+                    ));
                 }
-                (Stored::Snapshot(stored), memory, Some(version)) => {
+                (Stored::Snapshot(stored), memory) => {
                     self.remember(&stored.state);
+                    let Snapshot { state, publication } = *stored;
                     match memory {
-                        Some(memory) if stored.state.lacks(&memory) => (
-                            memory.join(&stored.state),
+                        Some(memory) if state.lacks(&memory) => (
+                            memory.join(&state),
                             "it lacks something that this replica has seen".to_owned(),
                         ),
                         _ => {
-                            let Snapshot { state, publication } = *stored;
-                            let version = version.clone();
-                            return Ok(self.publish(Confirmed {
-                                publication,
-                                state: Some(state),
+                            return Ok(self.publish(
+                                Confirmed {
+                                    publication,
+                                    state: Some(state),
+                                },
                                 version,
-                            }));
+                            ));
                         }
                     }
                 }
@@ -143,13 +145,13 @@ impl Replica {
         self.notice(&Notice::Saved {
             revision: state.revision,
         });
-        let confirmed = Confirmed {
-            publication,
-            state: Some(state),
-            version,
-        };
-        self.publish(confirmed.clone());
-        Ok(confirmed)
+        Ok(self.publish(
+            Confirmed {
+                publication,
+                state: Some(state),
+            },
+            Some(version),
+        ))
     }
 
     /// Hands a confirmed state to the sinks.

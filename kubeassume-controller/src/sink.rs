@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kubeassume_core::clock::Jitter;
-use kubeassume_core::{KeyName, PublishError, Published, Publisher, Verification};
+use kubeassume_core::{Event, KeyName, PublishError, Published, Publisher, Verification};
 
 use crate::Notice;
 use crate::replica::{Confirmed, RETRY, Replica};
@@ -114,9 +114,7 @@ impl SinkLoop {
         let foreign: Vec<&KeyName> = published.foreign.iter().filter(|key| !known(key)).collect();
         for key in &foreign {
             self.replica
-                .notice(&Notice::Rotation(&kubeassume_core::Event::Foreign(
-                    (*key).clone(),
-                )));
+                .notice(&Notice::Rotation(&Event::Foreign((*key).clone())));
         }
         let found = foreign.len();
         self.update(|sink| {
