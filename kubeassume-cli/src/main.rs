@@ -1,2 +1,7 @@
-//! kubeassume-cli
-fn main() {}
+//! The `kubeassume` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubeassume_cli::main()
+}

@@ -1,0 +1,46 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::completions::Completions;
+use crate::failure::Failure;
+use crate::jwks::Jwks;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, and the answer is yes
+  1  failed, or the answer is no
+  2  the command line was not understood
+  3  publish kept keys that only the public copy has
+
+Colour appears on terminals only; NO_COLOR turns it off.";
+
+/// Publish a Kubernetes cluster's service account keys, and keep them right through every rotation
+#[derive(Debug, Parser)]
+#[command(name = "kubeassume", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Merge and inspect JWK sets in files
+    #[command(arg_required_else_help = true)]
+    Jwks(Jwks),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever the command could not do.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Jwks(jwks) => jwks.run(),
+            Command::Completions(completions) => completions.run(),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The `kubeassume` command: arguments in, tables, JSON or YAML out.
+//!
+//! It decides nothing about keys: core, publishers and controller do. The library exists for the binary and
+//! its tests; what others should embed is `kubeassume-core` and `kubeassume-controller`.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | none | `jwks`, `verify`, `completions` |
+//! | `demo` | `demo`: the whole pipeline in one process, without a cluster or a cloud |
+//! | `kube` | `publish` and `status` |
+//! | `s3` | `publish` to S3 |
+//!
+//! # Exit codes
+//!
+//! 0: done, and the answer is yes. 1: failed, or the answer is no. 2: the command line was not understood.
+//! 3: `publish` kept keys that only the public copy has.
+
+mod args;
+mod completions;
+mod failure;
+mod input;
+mod jwks;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version come this way too. Printing fails only when nobody reads any more.
+        Err(usage) => {
+            let _ = usage.print();
+            return u8::try_from(usage.exit_code()).unwrap_or(failure::EXIT_USAGE).into();
+        }
+    };
+    match cli.run() {
+        Ok(()) => failure::EXIT_OK.into(),
+        Err(failure) => {
+            failure.report();
+            failure.exit_code().into()
+        }
+    }
+}
