@@ -40,16 +40,14 @@ pub struct Sink {
 impl Status {
     /// Whether the state was confirmed by a fresh read within three periods: `/readyz`.
     pub fn readiness(&self, now: Duration, period: Duration) -> Health {
-        if let Some(reason) = &self.blocked {
-            return Health::Failing(reason.clone());
-        }
-        match self.confirmed {
-            Some(at) if now.saturating_sub(at) <= period * 3 => Health::Ok,
-            Some(at) => {
+        match (self.confirmed, &self.blocked) {
+            (Some(at), _) if now.saturating_sub(at) <= period * 3 => Health::Ok,
+            (Some(at), _) => {
                 let age = now.saturating_sub(at).as_secs();
                 Health::Failing(format!("the state was last confirmed {age} s ago"))
             }
-            None => Health::Failing("the state has not been confirmed yet".to_owned()),
+            (None, Some(reason)) => Health::Failing(reason.clone()),
+            (None, None) => Health::Failing("the state has not been confirmed yet".to_owned()),
         }
     }
 
