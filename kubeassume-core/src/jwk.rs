@@ -372,7 +372,7 @@ fn number(key: &Json<'_>, member: &'static str) -> Result<Vec<u8>, Problem> {
 }
 
 /// Text from a stranger, cut to what a log line can bear.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(64).filter(|c| !c.is_control()).collect()
 }
 

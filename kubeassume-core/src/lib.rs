@@ -51,10 +51,14 @@ mod curve;
 mod discovery;
 pub mod federation;
 mod health;
+#[cfg(feature = "http")]
+pub mod http;
 mod issuer;
 mod json;
 mod jwk;
 mod key_set;
+#[cfg(feature = "kube")]
+pub mod kube;
 mod public_reader;
 mod publication;
 mod publisher;
@@ -62,6 +66,10 @@ pub mod rotation;
 mod source;
 mod state_store;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+#[cfg(feature = "verify")]
+pub mod verify;
 
 pub use clock::{Clock, Timestamp};
 pub use discovery::{Discovery, DiscoveryClaims, DiscoveryError};

@@ -31,6 +31,29 @@ pub struct PublicDocument {
     pub cache_control: Option<String>,
 }
 
+impl PublicDocument {
+    /// How long the document may be kept, from its `Cache-Control`; `None` where that says nothing.
+    pub fn max_age(&self) -> Option<Duration> {
+        max_age(self.cache_control.as_deref())
+    }
+}
+
+/// `max-age` (RFC 9111 section 5.2.2.1), zero for `no-store` and `no-cache`, of which the strictest counts.
+pub(crate) fn max_age(cache_control: Option<&str>) -> Option<Duration> {
+    cache_control?
+        .split(',')
+        .filter_map(|directive| {
+            let directive = directive.trim().to_ascii_lowercase();
+            match directive.split_once('=') {
+                None if matches!(directive.as_str(), "no-store" | "no-cache") => Some(0),
+                Some(("max-age", seconds)) => seconds.trim_matches('"').parse::<u64>().ok(),
+                _ => None,
+            }
+        })
+        .min()
+        .map(Duration::from_secs)
+}
+
 /// Why a public read failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -53,4 +76,31 @@ pub enum PublicReadError {
     /// Not an `https` URL.
     #[error("it is not an https URL")]
     NotHttps,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn max_age_is_the_strictest_directive() {
+        for (header, seconds) in [
+            ("public, max-age=300", Some(300)),
+            ("Max-Age=\"60\"", Some(60)),
+            ("max-age=300, no-cache", Some(0)),
+            ("no-store", Some(0)),
+            ("max-age=300, max-age=20", Some(20)),
+            ("s-maxage=300", None),
+            ("max-age=-1", None),
+            ("max-age=18446744073709551616", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                max_age(Some(header)),
+                seconds.map(Duration::from_secs),
+                "{header}"
+            );
+        }
+        assert_eq!(max_age(None), None);
+    }
 }

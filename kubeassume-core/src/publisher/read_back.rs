@@ -7,12 +7,14 @@ use thiserror::Error;
 
 use super::store_publisher::body;
 use crate::clock::Clock;
-use crate::public_reader::{PublicReadError, PublicReader};
+use crate::public_reader::{PublicReadError, PublicReader, max_age};
 use crate::publication::{Publication, digest};
 use crate::store::{DocumentPath, MAX_DOCUMENT_BYTES};
 
 /// The most replaced versions that are remembered; more than a rotation leaves within one `max-age`.
 const REMEMBERED: usize = 64;
+/// No cache is believed to hold a document for longer than this.
+const LONGEST_CACHED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the public sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +94,7 @@ impl ReadBack {
     /// These bytes are about to be replaced, or were.
     pub(super) fn replaced(&self, path: &DocumentPath, bytes: &[u8], cache_control: Option<&str>) {
         let now = self.clock.monotonic();
-        let until = now.saturating_add(max_age(cache_control));
+        let until = now.saturating_add(max_age(cache_control).unwrap_or_default().min(LONGEST_CACHED));
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.replaced.retain(|old| old.until > now);
         if memory.replaced.len() == REMEMBERED {
@@ -155,16 +157,4 @@ impl ReadBack {
             .filter(|left| !left.is_zero())
             .max()
     }
-}
-
-/// `max-age` of a `Cache-Control` (RFC 9111 section 5.2.2.1); nothing where there is none.
-fn max_age(cache_control: Option<&str>) -> Duration {
-    cache_control
-        .unwrap_or_default()
-        .split(',')
-        .find_map(|directive| directive.trim().strip_prefix("max-age="))
-        .and_then(|seconds| seconds.parse().ok())
-        .map_or(Duration::ZERO, |seconds: u64| {
-            Duration::from_secs(seconds.min(7 * 24 * 3600))
-        })
 }
