@@ -231,10 +231,10 @@ async fn drift_is_healed(mut bench: Bench) {
             ("other bytes", |document| set(&mut document.bytes, "{}")),
             ("no bytes to speak of", |document| set(&mut document.bytes, " ")),
             ("another Content-Type", |document| {
-                set(&mut document.content_type, "text/html")
+                set(&mut document.content_type, "text/html");
             }),
             ("another Cache-Control", |document| {
-                set(&mut document.cache_control, "no-store")
+                set(&mut document.cache_control, "no-store");
             }),
             ("no metadata", |document| document.metadata.clear()),
             ("another digest", |document| {
