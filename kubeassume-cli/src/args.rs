@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::completions::Completions;
 use crate::failure::Failure;
 use crate::jwks::Jwks;
+use crate::verify::Verify;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -25,6 +26,11 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch key rotations go through, without a cluster and without a cloud
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::Demo),
+    /// Check what a relying party makes of an issuer, and of a token
+    Verify(Verify),
     /// Merge and inspect JWK sets in files
     #[command(arg_required_else_help = true)]
     Jwks(Jwks),
@@ -39,6 +45,9 @@ impl Cli {
     /// Whatever the command could not do.
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.command {
+            #[cfg(feature = "demo")]
+            Command::Demo(demo) => demo.run(),
+            Command::Verify(verify) => verify.run(),
             Command::Jwks(jwks) => jwks.run(),
             Command::Completions(completions) => completions.run(),
         }

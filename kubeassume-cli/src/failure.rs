@@ -74,6 +74,12 @@ impl Failure {
         self
     }
 
+    /// What failed, without causes.
+    #[cfg(feature = "demo")]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         self.code

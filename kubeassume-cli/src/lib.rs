@@ -19,10 +19,16 @@
 
 mod args;
 mod completions;
+#[cfg(feature = "demo")]
+mod demo;
+#[cfg(feature = "demo")]
+mod duration;
 mod failure;
 mod input;
 mod jwks;
 mod output;
+mod runtime;
+mod verify;
 
 use std::process::ExitCode;
 
