@@ -140,7 +140,9 @@ fn check_path(path: &str) -> Result<(), IssuerError> {
     }
     for segment in path.split('/').skip(1) {
         // HTTP clients fold these away, so the documents would be read from another place.
-        if segment.is_empty() || segment == "." || segment == ".." {
+        // `%2e` is a dot to those that follow the WHATWG URL standard.
+        let dots = segment.replace("%2e", ".").replace("%2E", ".");
+        if matches!(dots.as_str(), "" | "." | "..") {
             return Err(IssuerError::Path);
         }
         let mut bytes = segment.bytes();

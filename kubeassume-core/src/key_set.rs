@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::Algorithm;
 use crate::json::Json;
-use crate::jwk::{Jwk, Material, Problem, Thumbprint};
+use crate::jwk::{Jwk, MAX_KID_BYTES, Material, Problem, Thumbprint};
 use crate::store::MAX_DOCUMENT_BYTES;
 
 /// The most RSA keys in a set; beyond 100, AWS STS stops accepting RSA and Entra stops reading.
@@ -159,7 +159,7 @@ impl KeySet {
         let mut thumbprints: BTreeMap<Thumbprint, String> = BTreeMap::new();
         for (index, entry) in entries.iter().enumerate() {
             let kid = entry.member("kid").and_then(Json::text);
-            let shown = kid.map(|kid| kid.chars().take(256).collect());
+            let shown = kid.map(cut);
             let mut left_out = |problem| {
                 findings.push(Finding {
                     index,
@@ -172,7 +172,7 @@ impl KeySet {
                 && let Some(earlier) = kids.insert(kid, entry)
                 && !same_key(earlier, entry)
             {
-                return Err(Refusal::DuplicateKid(kid.chars().take(256).collect()));
+                return Err(Refusal::DuplicateKid(cut(kid)));
             }
             let key = match Jwk::from_json(entry) {
                 Ok(key) => key,
@@ -267,6 +267,16 @@ impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.0).finish()
     }
+}
+
+/// A stranger's `kid`, no longer than a good one may be.
+fn cut(kid: &str) -> String {
+    kid.chars()
+        .scan(0, |bytes, c| {
+            *bytes += c.len_utf8();
+            (*bytes <= MAX_KID_BYTES).then_some(c)
+        })
+        .collect()
 }
 
 /// A private key in a public document is a breach already; nothing of such a document is used.
