@@ -166,17 +166,32 @@ impl KeyRing {
     }
 
     fn key_set(&self) -> Result<KeySet, RingError> {
+        // Two histories, joined, may have given one kid to two keys; the next cycle settles that.
+        let mut by_kid: BTreeMap<&str, &KeyEntry> = BTreeMap::new();
+        for entry in self
+            .state
+            .keys
+            .values()
+            .filter(|entry| entry.state.is_published())
+        {
+            let slot = by_kid.entry(&entry.kid).or_insert(entry);
+            if precedence(slot) < precedence(entry) {
+                *slot = entry;
+            }
+        }
         let of = |live: bool| {
-            self.state
-                .keys
+            by_kid
                 .values()
-                .filter(move |entry| {
-                    entry.state.is_published() && matches!(entry.state, KeyState::Live(_)) == live
-                })
+                .filter(move |entry| matches!(entry.state, KeyState::Live(_)) == live)
                 .filter_map(|entry| entry.jwk.clone())
         };
         Ok(KeySet::new(of(true), of(false))?)
     }
+}
+
+/// Which of two published keys of one kid comes first: a live one, then that which was written last.
+fn precedence(entry: &KeyEntry) -> (bool, u64) {
+    (matches!(entry.state, KeyState::Live(_)), entry.revision)
 }
 
 /// Why a ring has nothing to publish.
@@ -264,13 +279,12 @@ impl<'o> Cycle<'o> {
                 Answer::Read { parsed, .. } => {
                     for key in &parsed.keys {
                         let slot = present.entry(key.thumbprint()).or_default();
-                        // Under two kids at two endpoints, the published one stays while it is served.
-                        let incumbent = ring
-                            .state
-                            .keys
-                            .get(&key.thumbprint())
-                            .map(|entry| entry.kid.as_str());
-                        if slot.is_none() || incumbent == Some(key.kid()) {
+                        // One key in two forms at two endpoints: the published one stays while it is served.
+                        let published = ring.state.keys.get(&key.thumbprint());
+                        let likeness = |key: &Jwk| {
+                            published.map(|entry| (entry.jwk.as_ref() == Some(key), entry.kid == key.kid()))
+                        };
+                        if slot.as_ref().is_none_or(|other| likeness(other) < likeness(key)) {
                             *slot = Some(key.clone());
                         }
                     }
@@ -283,7 +297,11 @@ impl<'o> Cycle<'o> {
                         .iter()
                         .flat_map(|last| &last.keys)
                     {
-                        present.entry(served.thumbprint.clone()).or_default();
+                        let slot = present.entry(served.thumbprint.clone()).or_default();
+                        let published = ring.state.keys.get(&served.thumbprint);
+                        if let Some(entry) = published.filter(|entry| entry.kid == served.kid) {
+                            *slot = entry.jwk.clone().or(slot.take());
+                        }
                     }
                 }
             }
@@ -309,16 +327,30 @@ impl<'o> Cycle<'o> {
                 .or_default()
                 .insert(thumbprint.clone());
         }
+        for entry in ring
+            .state
+            .keys
+            .values()
+            .filter(|entry| entry.state.is_published())
+        {
+            by_kid.entry(entry.kid.clone()).or_default();
+        }
         for (kid, served) in by_kid {
-            let published: Vec<Thumbprint> = ring
+            let mut published: Vec<(&Thumbprint, &KeyEntry)> = ring
                 .state
                 .keys
                 .iter()
                 .filter(|(_, entry)| entry.kid == kid && entry.state.is_published())
+                .collect();
+            published.sort_by_key(|(_, entry)| std::cmp::Reverse(precedence(entry)));
+            let published: Vec<Thumbprint> = published
+                .into_iter()
                 .map(|(thumbprint, _)| thumbprint.clone())
                 .collect();
-            let incumbent = published.iter().find(|thumbprint| served.contains(*thumbprint));
-            let Some(winner) = incumbent.or(served.first()) else {
+            let incumbent = published
+                .iter()
+                .find(|thumbprint| served.contains(*thumbprint) || self.may_be_served(ring, thumbprint));
+            let Some(winner) = incumbent.or(served.first()).or(published.first()) else {
                 continue;
             };
             let name = KeyName {
@@ -340,6 +372,14 @@ impl<'o> Cycle<'o> {
                 self.remove(ring, replaced);
             }
         }
+    }
+
+    /// Through a shared address one poll proves no absence: a live key counts as served until it is marked,
+    /// or two servers behind it would replace each other's key at every poll.
+    fn may_be_served(&self, ring: &KeyRing, thumbprint: &Thumbprint) -> bool {
+        let entry = ring.state.keys.get(thumbprint);
+        self.observation.addressing == Addressing::Shared
+            && entry.is_some_and(|entry| matches!(entry.state, KeyState::Live(_)))
     }
 
     fn serve(&mut self, ring: &mut KeyRing, thumbprint: &Thumbprint, key: Option<&Jwk>) {
