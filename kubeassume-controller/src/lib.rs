@@ -12,6 +12,8 @@
 //! It does not decide which keys are public ([`KeyRing`](kubeassume_core::KeyRing) does) nor how documents
 //! are replaced ([`StorePublisher`](kubeassume_core::StorePublisher) does).
 
+#[cfg(feature = "config")]
+pub mod config;
 mod controller;
 mod leader;
 mod notice;
