@@ -44,8 +44,8 @@ impl Pace {
         self.run / 2
     }
 
-    /// Whether a rotation that begins now can end, the old key gone from the public copy, before the run is over.
+    /// Whether a rotation that begins now leaves the API servers with the new key alone before the run is over.
     pub(super) fn fits(self, now: Duration) -> bool {
-        now + Self::ROTATION + self.overlap + 2 * Self::LEASE <= self.run
+        now + Self::ROTATION <= self.run
     }
 }

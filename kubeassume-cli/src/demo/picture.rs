@@ -60,13 +60,20 @@ struct Replica {
 fn replicas(history: &History) -> BTreeMap<String, Replica> {
     let mut replicas: BTreeMap<String, Replica> = BTreeMap::new();
     for (at, step) in &history.steps {
+        let (Step::Started { replica: name }
+        | Step::Died { replica: name }
+        | Step::Leads { replica: name }
+        | Step::Wrote { replica: name, .. }) = step
+        else {
+            continue;
+        };
         let at = at.as_secs_f64();
-        let mut of = |name: &String| -> &mut Replica { replicas.entry(name.clone()).or_default() };
+        let replica = replicas.entry(name.clone()).or_default();
         match step {
-            Step::Started { replica } => of(replica).started = at,
-            Step::Died { replica } => of(replica).died = Some(at),
-            Step::Leads { replica } => of(replica).leads.push(at),
-            Step::Wrote { replica, documents } => of(replica).writes.push((at, *documents)),
+            Step::Started { .. } => replica.started = at,
+            Step::Died { .. } => replica.died = Some(at),
+            Step::Leads { .. } => replica.leads.push(at),
+            Step::Wrote { documents, .. } => replica.writes.push((at, *documents)),
             _ => {}
         }
     }

@@ -54,7 +54,7 @@ impl Stage {
             .map_err(|error| Failure::new("cannot make a temporary directory").because(&error))?;
         let site = Bound::new(&authority).await?;
         let issuer = url(&site.url())?;
-        let mut servers = vec![site.serve(Arc::new(Site(FileStore::new(bucket.path()))))];
+        let mut servers = vec![site.serve(Arc::new(Site(store(&bucket)?)))];
 
         let first = generate(Kind::of_rotation(0)).await?;
         timeline.key(first.jwk());
@@ -150,7 +150,7 @@ impl Stage {
     fn replica(&self, number: u64) -> Result<Replica, Failure> {
         let name = format!("replica-{number}");
         let publisher = StorePublisher::new(
-            FileStore::new(self.bucket.path()),
+            store(&self.bucket)?,
             self.issuer.clone(),
             self.reader.clone(),
             self.clock.clone(),
@@ -202,6 +202,11 @@ impl Stage {
 fn url(text: &str) -> Result<IssuerUrl, Failure> {
     text.parse::<IssuerUrl>()
         .map_err(|error| Failure::new(format!("{text} cannot be an issuer")).because(&error))
+}
+
+fn store(bucket: &tempfile::TempDir) -> Result<FileStore, Failure> {
+    FileStore::open(bucket.path())
+        .map_err(|error| Failure::new("cannot use the temporary directory as a store").because(&error))
 }
 
 fn random() -> Result<u128, Failure> {

@@ -137,11 +137,6 @@ impl Timeline {
         self.inner().steps.get(seen..).unwrap_or_default().to_vec()
     }
 
-    /// Whether something of this kind happened.
-    pub(super) fn happened(&self, test: impl Fn(&Step) -> bool) -> bool {
-        self.inner().steps.iter().any(|(_, step)| test(step))
-    }
-
     fn inner(&self) -> MutexGuard<'_, History> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
