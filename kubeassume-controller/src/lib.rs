@@ -12,17 +12,22 @@
 //! It does not decide which keys are public ([`KeyRing`](kubeassume_core::KeyRing) does) nor how documents
 //! are replaced ([`StorePublisher`](kubeassume_core::StorePublisher) does).
 
+#[cfg(feature = "kube")]
+pub mod cluster;
 #[cfg(feature = "config")]
 pub mod config;
 mod controller;
 mod leader;
+mod log;
 mod notice;
 mod replica;
 mod settings;
 mod sink;
 mod status;
+mod told;
 
 pub use controller::Controller;
+pub use log::Log;
 pub use notice::{Notice, Observer};
 pub use settings::{Parts, Settings};
 pub use status::{Sink, Status};
