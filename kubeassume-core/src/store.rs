@@ -61,6 +61,43 @@ pub trait DocumentStore: Send + Sync {
     async fn validate(&self) -> Result<(), StoreError>;
 }
 
+/// A store that several share is a store.
+#[async_trait]
+impl<S: DocumentStore + ?Sized> DocumentStore for std::sync::Arc<S> {
+    fn kind(&self) -> &'static str {
+        (**self).kind()
+    }
+
+    fn location(&self) -> String {
+        (**self).location()
+    }
+
+    async fn get(&self, path: &DocumentPath) -> Result<Option<StoredDocument>, StoreError> {
+        (**self).get(path).await
+    }
+
+    async fn put(
+        &self,
+        path: &DocumentPath,
+        document: &NewDocument,
+        precondition: &Precondition,
+    ) -> Result<Version, StoreError> {
+        (**self).put(path, document, precondition).await
+    }
+
+    async fn list(&self) -> Result<Vec<DocumentPath>, StoreError> {
+        (**self).list().await
+    }
+
+    async fn delete(&self, path: &DocumentPath, version: &Version) -> Result<(), StoreError> {
+        (**self).delete(path, version).await
+    }
+
+    async fn validate(&self) -> Result<(), StoreError> {
+        (**self).validate().await
+    }
+}
+
 /// A document's path below the issuer, without a leading slash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentPath(Cow<'static, str>);

@@ -1,1 +1,20 @@
-//! kubeassume-publishers
+//! The places to which KubeAssume publishes: one [`DocumentStore`](kubeassume_core::store::DocumentStore)
+//! per backend.
+//!
+//! A store here reads and writes one document at a time, each write tied to a version, and says plainly
+//! what went wrong. It does not order writes, compare contents or retry lost races: that is
+//! [`StorePublisher`](kubeassume_core::StorePublisher), once for all of them.
+//!
+//! | feature | backend | how a stale write is refused |
+//! |---|---|---|
+//! | `file` | `file::FileStore`: a directory that a web server serves | a lock file, the contents' digest |
+//! | `s3` | `s3::S3Store`: Amazon S3 and compatible servers | `If-None-Match: *`, `If-Match: <ETag>` |
+//!
+//! No feature is on by default. [`open`] makes a publisher of a [`PublisherConfig`]; a kind that was not
+//! built in is an error that names the missing feature.
+
+pub mod file;
+mod open;
+pub mod s3;
+
+pub use open::{Invalid, OpenError, PublisherConfig, Tls, open};

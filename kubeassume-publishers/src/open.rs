@@ -1,0 +1,118 @@
+//! From configuration to a [`Publisher`].
+
+use std::sync::Arc;
+
+use kubeassume_core::store::StoreError;
+use kubeassume_core::{Clock, PublicReader, Publisher};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::file::FileConfig;
+use crate::s3::S3Config;
+
+/// Which backend, and how. As JSON or YAML: `{type: s3, bucket: b, region: r}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum PublisherConfig {
+    /// A directory.
+    File(FileConfig),
+    /// S3.
+    S3(S3Config),
+}
+
+/// Whom to trust beside the system's roots.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// Certificates of a private CA, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+/// Why there is no publisher.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The backend was left out of this build.
+    #[error("publisher type {0:?} is not in this build; build kubeassume-publishers with feature {0:?}")]
+    NotBuilt(&'static str),
+    /// A field breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The store cannot serve as configured.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A field of the configuration that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field} {rule}")]
+pub struct Invalid {
+    /// The field's path from the publisher's section: `s3.bucket`.
+    pub field: &'static str,
+    /// The rule.
+    pub rule: String,
+}
+
+impl Invalid {
+    pub(crate) fn new(field: &'static str, rule: impl Into<String>) -> Self {
+        Self {
+            field,
+            rule: rule.into(),
+        }
+    }
+}
+
+/// Opens the configured store and puts the publish algorithm in front of it. It reads credentials'
+/// configuration and the directory's name; it does not reach for the documents: that is
+/// [`Publisher::validate`].
+///
+/// # Errors
+/// [`OpenError`].
+#[cfg_attr(
+    not(all(feature = "file", feature = "s3")),
+    allow(
+        unused_variables,
+        clippy::unused_async,
+        reason = "what is not built needs none of it"
+    )
+)]
+pub async fn open(
+    config: &PublisherConfig,
+    tls: &Tls,
+    reader: Arc<dyn PublicReader>,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+    take_over: bool,
+) -> Result<Arc<dyn Publisher>, OpenError> {
+    match config {
+        #[cfg(feature = "file")]
+        PublisherConfig::File(config) => {
+            let store = crate::file::FileStore::open(&config.path)?;
+            let public_url = config.public_url.clone();
+            Ok(publisher(store, public_url, reader, clock, seed, take_over))
+        }
+        #[cfg(feature = "s3")]
+        PublisherConfig::S3(config) => {
+            let store = crate::s3::S3Store::open(config, tls).await?;
+            let public_url = store.public_url()?;
+            Ok(publisher(store, public_url, reader, clock, seed, take_over))
+        }
+        #[cfg(not(feature = "file"))]
+        PublisherConfig::File(_) => Err(OpenError::NotBuilt("file")),
+        #[cfg(not(feature = "s3"))]
+        PublisherConfig::S3(_) => Err(OpenError::NotBuilt("s3")),
+    }
+}
+
+#[cfg(any(feature = "file", feature = "s3"))]
+fn publisher(
+    store: impl kubeassume_core::store::DocumentStore + 'static,
+    public_url: kubeassume_core::IssuerUrl,
+    reader: Arc<dyn PublicReader>,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+    take_over: bool,
+) -> Arc<dyn Publisher> {
+    let publisher = kubeassume_core::StorePublisher::new(store, public_url, reader, clock, seed);
+    Arc::new(publisher.take_over(take_over))
+}

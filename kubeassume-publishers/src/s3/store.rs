@@ -1,0 +1,313 @@
+//! [`S3Store`]: two objects in a bucket.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::{Bytes, BytesMut};
+use kubeassume_core::store::{
+    DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, Metadata, NewDocument, Precondition, StoreError,
+    StoredDocument, Version,
+};
+use kubeassume_core::{IssuerUrl, JWKS_CONTENT_TYPE};
+
+use super::S3Config;
+use super::client::{Connected, OPERATION_TIMEOUT, connect};
+use super::config::endpoint_host;
+use super::error::{Effect, Refusal, causes, not_answered, store_error};
+use crate::{Invalid, OpenError, Tls};
+
+/// No object has this ETag: it is the right length and the digest of nothing that anybody has found.
+const IMPOSSIBLE_ETAG: &str = "\"00000000000000000000000000000000\"";
+/// The most that is listed of a bucket that others may fill.
+const MAX_PAGES: usize = 10;
+
+/// A [`DocumentStore`] in a bucket. It needs a tokio runtime.
+#[derive(Clone)]
+pub struct S3Store {
+    client: Client,
+    config: S3Config,
+    region: String,
+}
+
+impl S3Store {
+    /// A store for this bucket. Reads the SDK's configuration from environment and profile; does not
+    /// connect, unless the region must be asked from the instance.
+    ///
+    /// # Errors
+    /// [`OpenError::Invalid`] for the configuration, [`StoreError::Misconfigured`] for the CA file or an
+    /// unknown region.
+    pub async fn open(config: &S3Config, tls: &Tls) -> Result<Self, OpenError> {
+        Self::connect(config, tls, None).await
+    }
+
+    /// As [`open`](Self::open), with credentials of the caller's own; `useIRSA` does not count then.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        config: &S3Config,
+        tls: &Tls,
+        credentials: SharedCredentialsProvider,
+    ) -> Result<Self, OpenError> {
+        Self::connect(config, tls, Some(credentials)).await
+    }
+
+    async fn connect(
+        config: &S3Config,
+        tls: &Tls,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self, OpenError> {
+        config.check()?;
+        let Connected {
+            client,
+            region,
+            endpoint,
+        } = connect(config, tls, credentials).await?;
+        let config = S3Config {
+            endpoint,
+            ..config.clone()
+        };
+        Ok(Self {
+            client,
+            config,
+            region,
+        })
+    }
+
+    /// Where the public reads what it holds, as configured or by default.
+    ///
+    /// # Errors
+    /// As [`S3Config::public_url`].
+    pub fn public_url(&self) -> Result<IssuerUrl, Invalid> {
+        self.config.public_url(&self.region)
+    }
+
+    /// Shows that the store refuses a write whose precondition does not hold, without a way to leave
+    /// anything behind: what is there could only be replaced by itself, and what is not there is taken
+    /// away again should a store have made it.
+    async fn probe(&self, path: &DocumentPath, there: Option<&StoredDocument>) -> Result<(), StoreError> {
+        let impossible = Precondition::Matches(Version::new(IMPOSSIBLE_ETAG));
+        let (document, preconditions) = match there {
+            Some(stored) => (same(stored), vec![Precondition::Absent, impossible]),
+            None => (nothing(), vec![impossible]),
+        };
+        for precondition in preconditions {
+            match self.put(path, &document, &precondition).await {
+                Err(StoreError::Precondition) => {}
+                Ok(version) => return Err(self.ignored(path, there.is_some(), &version).await),
+                Err(StoreError::Denied(reason)) => {
+                    let key = self.config.key(path);
+                    return Err(StoreError::Denied(format!("s3:PutObject on {key} ({reason})")));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The store took a write that it had to refuse.
+    async fn ignored(&self, path: &DocumentPath, existed: bool, version: &Version) -> StoreError {
+        let mut text =
+            "the server ignores If-Match and If-None-Match on writes, so two writers would overwrite \
+                        each other; it cannot be used"
+                .to_owned();
+        if !existed && self.delete(path, version).await.is_err() {
+            text.push_str(&format!(
+                "; an empty key set was left at {} and could not be deleted: delete it",
+                self.config.key(path)
+            ));
+        }
+        StoreError::Misconfigured(text)
+    }
+}
+
+#[async_trait]
+impl DocumentStore for S3Store {
+    fn kind(&self) -> &'static str {
+        "s3"
+    }
+
+    fn location(&self) -> String {
+        let mut location = format!("s3://{}", self.config.bucket);
+        if let Some(prefix) = &self.config.prefix {
+            location.push('/');
+            location.push_str(prefix);
+        }
+        if let Some(endpoint) = &self.config.endpoint {
+            let host = endpoint_host(endpoint).unwrap_or_else(|_| endpoint.clone());
+            location.push_str(&format!(" at {host}"));
+        }
+        location
+    }
+
+    async fn get(&self, path: &DocumentPath) -> Result<Option<StoredDocument>, StoreError> {
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.config.bucket)
+            .key(self.config.key(path));
+        let found = match request.send().await {
+            Ok(found) => found,
+            Err(error) if Refusal::of(&error).is_absence() => return Ok(None),
+            Err(error) => return Err(store_error(&error, Effect::Read)),
+        };
+        let version = found.e_tag.map(Version::new).ok_or_else(|| {
+            StoreError::Misconfigured(
+                "the server gives no ETag, so no write can be tied to what was read".to_owned(),
+            )
+        })?;
+        Ok(Some(StoredDocument {
+            bytes: read_body(found.body).await?,
+            content_type: found.content_type,
+            cache_control: found.cache_control,
+            metadata: found
+                .metadata
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), value))
+                .collect(),
+            version,
+        }))
+    }
+
+    async fn put(
+        &self,
+        path: &DocumentPath,
+        document: &NewDocument,
+        precondition: &Precondition,
+    ) -> Result<Version, StoreError> {
+        if document.bytes.len() > MAX_DOCUMENT_BYTES {
+            return Err(StoreError::TooLarge);
+        }
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.config.bucket)
+            .key(self.config.key(path))
+            .content_type(&document.content_type)
+            .cache_control(&document.cache_control)
+            .set_metadata(Some(document.metadata.clone().into_iter().collect()))
+            .body(ByteStream::from(document.bytes.clone()));
+        let request = match precondition {
+            Precondition::Absent => request.if_none_match("*"),
+            Precondition::Matches(version) => request.if_match(version.as_str()),
+        };
+        let written = request
+            .send()
+            .await
+            .map_err(|error| store_error(&error, Effect::Write))?;
+        written
+            .e_tag
+            .map(Version::new)
+            .ok_or_else(|| StoreError::Unknown("the server gave no ETag".to_owned()))
+    }
+
+    async fn list(&self) -> Result<Vec<DocumentPath>, StoreError> {
+        let prefix = self
+            .config
+            .prefix
+            .as_ref()
+            .map_or(String::new(), |prefix| format!("{prefix}/"));
+        let mut pages = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.config.bucket)
+            .prefix(&prefix)
+            .into_paginator()
+            .send();
+        let mut found = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let Some(page) = pages.next().await else {
+                break;
+            };
+            let page = page.map_err(|error| store_error(&error, Effect::Read))?;
+            let keys = page.contents.unwrap_or_default().into_iter();
+            found.extend(keys.filter_map(|object| DocumentPath::new(object.key?.strip_prefix(&prefix)?)));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    async fn delete(&self, path: &DocumentPath, version: &Version) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .delete_object()
+            .bucket(&self.config.bucket)
+            .key(self.config.key(path))
+            .if_match(version.as_str());
+        request
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| store_error(&error, Effect::Write))
+    }
+
+    async fn validate(&self) -> Result<(), StoreError> {
+        for path in [DocumentPath::JWKS, DocumentPath::DISCOVERY] {
+            match self.get(&path).await {
+                Ok(there) => self.probe(&path, there.as_ref()).await?,
+                // Amazon hides absence from whoever may not list, and honours preconditions.
+                Err(StoreError::Denied(_)) if self.config.endpoint.is_none() => {
+                    self.probe(&path, None).await?
+                }
+                Err(StoreError::Denied(reason)) => {
+                    let key = self.config.key(&path);
+                    return Err(StoreError::Denied(format!(
+                        "s3:GetObject on {key}, or s3:ListBucket if there is no such key ({reason})"
+                    )));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At most as much as a document may have; the rest is not fetched.
+async fn read_body(mut body: ByteStream) -> Result<Bytes, StoreError> {
+    let read = async {
+        let mut bytes = BytesMut::new();
+        while bytes.len() < MAX_DOCUMENT_BYTES {
+            match body.try_next().await {
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(error) => return Err(not_answered(causes(&error), Effect::Read)),
+            }
+        }
+        bytes.truncate(MAX_DOCUMENT_BYTES);
+        Ok(bytes.freeze())
+    };
+    tokio::time::timeout(OPERATION_TIMEOUT, read)
+        .await
+        .unwrap_or_else(|_| Err(not_answered("the body did not end".to_owned(), Effect::Read)))
+}
+
+/// What is there, to be written over itself.
+fn same(stored: &StoredDocument) -> NewDocument {
+    NewDocument {
+        bytes: stored.bytes.clone(),
+        content_type: stored.content_type.clone().unwrap_or_default(),
+        cache_control: stored.cache_control.clone().unwrap_or_default(),
+        metadata: stored.metadata.clone(),
+    }
+}
+
+/// What nobody can be harmed by, should a store keep it.
+fn nothing() -> NewDocument {
+    NewDocument {
+        bytes: Bytes::from_static(br#"{"keys":[]}"#),
+        content_type: JWKS_CONTENT_TYPE.to_owned(),
+        cache_control: "no-store".to_owned(),
+        metadata: Metadata::new(),
+    }
+}
+
+/// Without the client, which holds credentials.
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("S3Store").field(&self.location()).finish()
+    }
+}
