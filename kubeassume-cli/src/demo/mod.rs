@@ -19,7 +19,7 @@ mod stage;
 mod timeline;
 mod tls;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -61,15 +61,19 @@ impl Demo {
             run: Duration::from_secs(self.seconds),
             overlap: self.overlap,
         };
+        let bucket = tempfile::Builder::new()
+            .prefix("kubeassume-demo-")
+            .tempdir()
+            .map_err(|error| Failure::new("cannot make a temporary directory").because(&error))?;
         runtime::block_on(async {
             tokio::select! {
-                result = self.play(pace) => result,
+                result = self.play(pace, bucket.path()) => result,
                 _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted").code(130)),
             }
         })
     }
 
-    async fn play(&self, pace: Pace) -> Result<(), Failure> {
+    async fn play(&self, pace: Pace, bucket: &Path) -> Result<(), Failure> {
         let people = self.output.format == Format::Table;
         if people {
             remark(&format!(
@@ -81,7 +85,7 @@ impl Demo {
                 pace.overlap.as_secs_f64(),
             ));
         }
-        let stage = Stage::set(pace).await?;
+        let stage = Stage::set(pace, bucket).await?;
         let ran = stage.play(people).await?;
         let history = stage.history();
         let outcome = Outcome::new(&history, pace, ran);

@@ -33,7 +33,7 @@ impl Pace {
     /// How often a pod uses its token.
     pub(super) const USE: Duration = Duration::from_millis(250);
     /// How many pods there are.
-    pub(super) const PODS: usize = 90;
+    pub(super) const PODS: usize = 150;
     /// How many API servers there are.
     pub(super) const API_SERVERS: usize = 3;
     /// How long a rotation takes from its beginning to the old key's last API server, about.

@@ -1,5 +1,6 @@
 //! All that plays a part in the demo, and how it is put together.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,23 +39,22 @@ pub(super) struct Stage {
     clock: Arc<dyn Clock>,
     reader: Arc<HttpReader>,
     timeline: Arc<Timeline>,
-    bucket: tempfile::TempDir,
+    store: FileStore,
     /// They end when they are dropped.
     _servers: Vec<Server>,
 }
 
 impl Stage {
-    /// Sets it up, on ports that are free.
-    pub(super) async fn set(pace: Pace) -> Result<Self, Failure> {
+    /// Sets it up, on ports that are free, with the store in a directory that outlives the async runtime: its
+    /// threads may still write when this is gone.
+    pub(super) async fn set(pace: Pace, bucket: &Path) -> Result<Self, Failure> {
         let timeline = Arc::new(Timeline::new());
         let authority = Authority::new()?;
-        let bucket = tempfile::Builder::new()
-            .prefix("kubeassume-demo-")
-            .tempdir()
-            .map_err(|error| Failure::new("cannot make a temporary directory").because(&error))?;
+        let store = FileStore::open(bucket)
+            .map_err(|error| Failure::new("cannot use the temporary directory as a store").because(&error))?;
         let site = Bound::new(&authority).await?;
         let issuer = url(&site.url())?;
-        let mut servers = vec![site.serve(Arc::new(Site(store(&bucket)?)))];
+        let mut servers = vec![site.serve(Arc::new(Site(store.clone())))];
 
         let first = generate(Kind::of_rotation(0)).await?;
         timeline.key(first.jwk());
@@ -81,7 +81,7 @@ impl Stage {
             clock: Arc::new(SystemClock::new()),
             reader: Arc::new(reader),
             timeline,
-            bucket,
+            store,
             _servers: servers,
         })
     }
@@ -150,7 +150,7 @@ impl Stage {
     fn replica(&self, number: u64) -> Result<Replica, Failure> {
         let name = format!("replica-{number}");
         let publisher = StorePublisher::new(
-            store(&self.bucket)?,
+            self.store.clone(),
             self.issuer.clone(),
             self.reader.clone(),
             self.clock.clone(),
@@ -202,11 +202,6 @@ impl Stage {
 fn url(text: &str) -> Result<IssuerUrl, Failure> {
     text.parse::<IssuerUrl>()
         .map_err(|error| Failure::new(format!("{text} cannot be an issuer")).because(&error))
-}
-
-fn store(bucket: &tempfile::TempDir) -> Result<FileStore, Failure> {
-    FileStore::open(bucket.path())
-        .map_err(|error| Failure::new("cannot use the temporary directory as a store").because(&error))
 }
 
 fn random() -> Result<u128, Failure> {
