@@ -11,6 +11,7 @@ use crate::publication::{
     DISCOVERY_CONTENT_TYPE, Document, DocumentMarks, Headers, JWKS_CONTENT_TYPE, Owner, Publication,
 };
 use crate::rotation::{SCHEMA_VERSION, State};
+use crate::store::DocumentPath;
 use crate::{DiscoveryClaims, IssuerUrl, KeySet, Refusal};
 
 /// The largest encoded snapshot, in bytes: etcd refuses objects over 1.5 MiB and the API server ConfigMaps
@@ -103,7 +104,7 @@ impl Snapshot {
     }
 
     /// Reads the three entries back, for one issuer, checking that the documents are the ones that the
-    /// state stands for: bytes, headers, issuer, and no key that the state does not publish.
+    /// state stands for: bytes, headers, issuer, and exactly the keys that the state publishes.
     pub fn decode(entries: [&str; 3], issuer: &IssuerUrl) -> Stored {
         match decode(entries, issuer) {
             Ok(stored) => stored,
@@ -161,11 +162,12 @@ fn decode([discovery, jwks, state]: [&str; 3], issuer: &IssuerUrl) -> Result<Sto
         return Ok(Stored::Newer(publication));
     }
     let state: State = serde_json::from_str(state).map_err(|e| Corrupt::State(e.to_string()))?;
-    for key in &keys {
-        let entry = state.keys.get(&key.thumbprint());
-        if !entry.is_some_and(|entry| entry.state.is_published() && entry.jwk.as_ref() == Some(key)) {
-            return Err(Corrupt::Foreign(key.kid().to_owned()));
-        }
+    let published = state.published().map_err(Corrupt::Jwks)?;
+    if let Some(foreign) = keys.iter().find(|key| published.by_kid(key.kid()) != Some(*key)) {
+        return Err(Corrupt::Foreign(foreign.kid().to_owned()));
+    }
+    if keys.len() != published.len() {
+        return Err(Corrupt::Mismatch(DocumentPath::JWKS.to_string()));
     }
     if keys.is_empty() && !state.keys.values().any(|entry| entry.state.is_revoked()) {
         return Err(Corrupt::Jwks(Refusal::Empty(Vec::new())));

@@ -542,3 +542,15 @@ fn time_at_the_ends_of_the_calendar_does_no_harm() {
         ring.publication(&issuer, now).unwrap();
     }
 }
+
+#[test]
+fn a_revision_at_the_end_of_its_range_does_no_harm() {
+    let mut state = fresh_state();
+    state.revision = u64::MAX;
+    let mut ring = KeyRing::new(state, policy(RETENTION));
+    observe(&mut ring, &one(&[a()]), 0);
+    ring.fence();
+    let issuer = "https://a.example".parse().unwrap();
+    ring.publication(&issuer, at(0)).unwrap();
+    assert_eq!(ring.into_state().restarted(at(0)).revision, u64::MAX);
+}

@@ -82,7 +82,7 @@ impl KeyRing {
         if let (Some(occupied), false) = (&occupied, take_over) {
             return Err(occupied.clone());
         }
-        self.state.revision += 1;
+        self.state.revision = self.state.revision.saturating_add(1);
         let claim = Claim {
             since: now,
             taken_over: occupied.is_some(),
@@ -112,7 +112,7 @@ impl KeyRing {
             }
         }
         if self.state.documents != before {
-            self.state.revision += 1;
+            self.state.revision = self.state.revision.saturating_add(1);
         }
     }
 

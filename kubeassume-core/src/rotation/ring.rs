@@ -101,7 +101,7 @@ impl KeyRing {
     pub fn observe(&mut self, observation: &Observation, now: Timestamp) -> Result<Vec<Event>, RingError> {
         let mut next = self.clone();
         let events = Cycle::new(observation, now).run(&mut next);
-        next.key_set()?;
+        next.state.published()?;
         *self = next;
         Ok(events)
     }
@@ -111,7 +111,7 @@ impl KeyRing {
     /// # Errors
     /// [`RingError::Nothing`] when that would be an empty set without a revocation behind it.
     pub fn publishable(&self) -> Result<KeySet, RingError> {
-        let keys = self.key_set()?;
+        let keys = self.state.published()?;
         if keys.is_empty() && !self.state.keys.values().any(|entry| entry.state.is_revoked()) {
             return Err(RingError::Nothing);
         }
@@ -136,7 +136,7 @@ impl KeyRing {
         );
         if marks != self.state.documents {
             self.state.documents = marks;
-            self.state.revision += 1;
+            self.state.revision = self.state.revision.saturating_add(1);
         }
         Ok(publication)
     }
@@ -145,13 +145,13 @@ impl KeyRing {
     pub fn set_headers(&mut self, headers: Headers) {
         if self.state.headers != headers {
             self.state.headers = headers;
-            self.state.revision += 1;
+            self.state.revision = self.state.revision.saturating_add(1);
         }
     }
 
     /// Raises the revision and nothing else: saved by compare-and-swap, it fences every earlier leader.
     pub fn fence(&mut self) {
-        self.state.revision += 1;
+        self.state.revision = self.state.revision.saturating_add(1);
     }
 
     /// When a key's retention ends next, by the marks alone.
@@ -164,34 +164,6 @@ impl KeyRing {
         };
         self.state.keys.values().filter_map(ends).min()
     }
-
-    fn key_set(&self) -> Result<KeySet, RingError> {
-        // Two histories, joined, may have given one kid to two keys; the next cycle settles that.
-        let mut by_kid: BTreeMap<&str, &KeyEntry> = BTreeMap::new();
-        for entry in self
-            .state
-            .keys
-            .values()
-            .filter(|entry| entry.state.is_published())
-        {
-            let slot = by_kid.entry(&entry.kid).or_insert(entry);
-            if precedence(slot) < precedence(entry) {
-                *slot = entry;
-            }
-        }
-        let of = |live: bool| {
-            by_kid
-                .values()
-                .filter(move |entry| matches!(entry.state, KeyState::Live(_)) == live)
-                .filter_map(|entry| entry.jwk.clone())
-        };
-        Ok(KeySet::new(of(true), of(false))?)
-    }
-}
-
-/// Which of two published keys of one kid comes first: a live one, then that which was written last.
-fn precedence(entry: &KeyEntry) -> (bool, u64) {
-    (matches!(entry.state, KeyState::Live(_)), entry.revision)
 }
 
 /// Why a ring has nothing to publish.
@@ -231,7 +203,7 @@ impl<'o> Cycle<'o> {
     fn run(mut self, ring: &mut KeyRing) -> Vec<Event> {
         let before = ring.state.clone();
         // Entries that this cycle changes bear the revision that it will have.
-        ring.state.revision += 1;
+        ring.state.revision = ring.state.revision.saturating_add(1);
         self.revoke(ring);
         let mut present = self.present(ring);
         self.settle_conflicts(ring, &mut present);
@@ -244,7 +216,7 @@ impl<'o> Cycle<'o> {
 
         ring.state.revision = before.revision;
         if ring.state != before {
-            ring.state.revision += 1;
+            ring.state.revision = ring.state.revision.saturating_add(1);
         }
         self.events
     }
@@ -342,7 +314,7 @@ impl<'o> Cycle<'o> {
                 .iter()
                 .filter(|(_, entry)| entry.kid == kid && entry.state.is_published())
                 .collect();
-            published.sort_by_key(|(_, entry)| std::cmp::Reverse(precedence(entry)));
+            published.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.precedence()));
             let published: Vec<Thumbprint> = published
                 .into_iter()
                 .map(|(thumbprint, _)| thumbprint.clone())

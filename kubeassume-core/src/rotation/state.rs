@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::KeyName;
 use crate::clock::Timestamp;
 use crate::publication::{DocumentMark, DocumentMarks, Headers, Owner};
-use crate::{Jwk, Thumbprint};
+use crate::{Jwk, KeySet, Refusal, Thumbprint};
 
 /// The schema that this version writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -164,6 +164,28 @@ impl State {
         }
     }
 
+    /// The keys that this state publishes: the live ones, then the retiring and the unconfirmed ones.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyKeys`].
+    pub fn published(&self) -> Result<KeySet, Refusal> {
+        // Two histories, joined, may have given one kid to two keys; the next cycle settles that.
+        let mut by_kid: BTreeMap<&str, &KeyEntry> = BTreeMap::new();
+        for entry in self.keys.values().filter(|entry| entry.state.is_published()) {
+            let slot = by_kid.entry(&entry.kid).or_insert(entry);
+            if slot.precedence() < entry.precedence() {
+                *slot = entry;
+            }
+        }
+        let of = |live: bool| {
+            by_kid
+                .values()
+                .filter(move |entry| matches!(entry.state, KeyState::Live(_)) == live)
+                .filter_map(|entry| entry.jwk.clone())
+        };
+        KeySet::new(of(true), of(false))
+    }
+
     /// The least state that is above both: per key the entry of higher revision, a revocation always;
     /// revision and generations the larger; all else from the state of higher revision.
     #[must_use]
@@ -190,10 +212,9 @@ impl State {
     }
 
     /// Whether this stored state lacks something that `memory` has: somebody deleted, edited or rolled it
-    /// back. A tombstone that a later revision no longer has was forgotten on purpose.
+    /// back. A tombstone is no such thing: it is forgotten on purpose after 30 days, and a memory that read
+    /// late may still have it.
     pub fn lacks(&self, memory: &Self) -> bool {
-        let forgotten =
-            |entry: &KeyEntry| matches!(entry.state, KeyState::Removed(_)) && self.revision > memory.revision;
         self.revision < memory.revision
             || self.documents.jwks.generation < memory.documents.jwks.generation
             || self.documents.discovery.generation < memory.documents.discovery.generation
@@ -201,7 +222,7 @@ impl State {
                 .keys
                 .iter()
                 .any(|(thumbprint, entry)| match self.keys.get(thumbprint) {
-                    None => !forgotten(entry),
+                    None => !matches!(entry.state, KeyState::Removed(_)),
                     Some(own) => own.rank() < entry.rank(),
                 })
     }
@@ -210,7 +231,13 @@ impl State {
     /// and every retention begins anew, because nobody knows how long nobody looked.
     #[must_use]
     pub fn restarted(mut self, now: Timestamp) -> Self {
-        self.revision += 1;
+        // Above the entries too: edited by hand, one of them may be ahead of its state.
+        let highest = self
+            .keys
+            .values()
+            .map(|entry| entry.revision)
+            .fold(self.revision, u64::max);
+        self.revision = highest.saturating_add(1);
         for entry in self.keys.values_mut() {
             let restarted = match entry.state {
                 KeyState::Retiring(since) => KeyState::Retiring(since.max(now)),
@@ -247,6 +274,11 @@ impl KeyEntry {
             kid: self.kid.clone(),
             thumbprint: thumbprint.clone(),
         }
+    }
+
+    /// Which of two published keys of one kid comes first: a live one, then that which was written last.
+    pub(super) fn precedence(&self) -> (bool, u64) {
+        (matches!(self.state, KeyState::Live(_)), self.revision)
     }
 
     /// Orders what two states say of one key.
