@@ -40,8 +40,10 @@ impl Controller {
         }
         tasks.spawn(self.replica.clone().follow_state());
         tasks.spawn(lead(self.replica.clone(), leading));
-        // The set ends its tasks when it is dropped.
+        // The set ends its tasks when it is dropped. This `select!` and all others are biased: with the same
+        // world, a replica must do the same again.
         tokio::select! {
+            biased;
             () = shutdown => {}
             Some(ended) = tasks.join_next() => if let Err(error) = ended {
                 tracing::error!(%error, "a loop of the controller ended");
@@ -58,8 +60,9 @@ async fn lead(replica: Arc<Replica>, mut leading: watch::Receiver<bool>) {
         replica.status.send_modify(|status| status.leading = true);
         replica.notice(&Notice::Leading(true));
         tokio::select! {
-            () = Term::new(replica.clone()).run() => {}
+            biased;
             _ = leading.wait_for(|leads| !*leads) => {}
+            () = Term::new(replica.clone()).run() => {}
         }
         replica.status.send_modify(|status| {
             status.leading = false;

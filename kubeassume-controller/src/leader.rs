@@ -241,6 +241,7 @@ impl Term {
                 pause = RETRY;
             }
             tokio::select! {
+                biased;
                 () = replica.poll_now.notified() => return,
                 () = clock.sleep(pause) => {}
             }

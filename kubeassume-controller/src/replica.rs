@@ -200,6 +200,7 @@ impl Replica {
                 }
             };
             tokio::select! {
+                biased;
                 changed = self.parts.state.changed(seen.as_ref()) => if let Err(error) = changed {
                     // An API server went away, perhaps to come back with other keys.
                     self.notice(&Notice::StateFailed(&error));

@@ -59,6 +59,7 @@ impl SinkLoop {
                 }
             }
             tokio::select! {
+                biased;
                 changed = confirmed.changed() => if changed.is_err() { return },
                 () = self.replica.clock().sleep(wait) => {}
             }
