@@ -29,6 +29,12 @@ enum Command {
     /// Watch key rotations go through, without a cluster and without a cloud
     #[cfg(feature = "demo")]
     Demo(crate::demo::Demo),
+    /// Publish with your own credentials, to begin with or to mend
+    #[cfg(feature = "kube")]
+    Publish(crate::publish::Publish),
+    /// Show where the controller, its keys and the public copy stand
+    #[cfg(feature = "kube")]
+    Status(crate::status::Status),
     /// Check what a relying party makes of an issuer, and of a token
     Verify(Verify),
     /// Merge and inspect JWK sets in files
@@ -47,6 +53,10 @@ impl Cli {
         match self.command {
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run(),
+            #[cfg(feature = "kube")]
+            Command::Publish(publish) => publish.run(),
+            #[cfg(feature = "kube")]
+            Command::Status(status) => status.run(),
             Command::Verify(verify) => verify.run(),
             Command::Jwks(jwks) => jwks.run(),
             Command::Completions(completions) => completions.run(),

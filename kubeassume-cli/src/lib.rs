@@ -18,16 +18,22 @@
 //! 3: `publish` kept keys that only the public copy has.
 
 mod args;
+#[cfg(feature = "kube")]
+mod cluster;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
-#[cfg(feature = "demo")]
+#[cfg(any(feature = "demo", feature = "kube"))]
 mod duration;
 mod failure;
 mod input;
 mod jwks;
 mod output;
+#[cfg(feature = "kube")]
+mod publish;
 mod runtime;
+#[cfg(feature = "kube")]
+mod status;
 mod verify;
 
 use std::process::ExitCode;

@@ -79,9 +79,6 @@ pub(crate) fn remark(line: &str) {
 pub(crate) struct Paint(bool);
 
 impl Paint {
-    /// No colour.
-    pub(crate) const PLAIN: Self = Self(false);
-
     /// Colour when standard output is a terminal that wants it.
     pub(crate) fn stdout() -> Self {
         Self(io::stdout().is_terminal() && colour_allowed())
@@ -151,7 +148,7 @@ mod tests {
 
     #[test]
     fn paints_only_when_it_may() {
-        assert_eq!(Paint::PLAIN.bad("x"), "x");
+        assert_eq!(Paint(false).bad("x"), "x");
         assert_eq!(Paint(true).good("x"), "\x1b[32mx\x1b[0m");
     }
 }
