@@ -13,21 +13,31 @@
 //! are replaced ([`StorePublisher`](kubeassume_core::StorePublisher) does).
 
 #[cfg(feature = "kube")]
+pub mod cli;
+#[cfg(feature = "kube")]
 pub mod cluster;
 #[cfg(feature = "config")]
 pub mod config;
 mod controller;
+#[cfg(feature = "kube")]
+pub mod http;
 mod leader;
 mod log;
+#[cfg(feature = "kube")]
+mod metrics;
 mod notice;
 mod replica;
 mod settings;
 mod sink;
 mod status;
 mod told;
+#[cfg(feature = "kube")]
+pub mod wiring;
 
 pub use controller::Controller;
 pub use log::Log;
+#[cfg(feature = "kube")]
+pub use metrics::{METRICS_CONTENT_TYPE, Metrics};
 pub use notice::{Notice, Observer};
 pub use settings::{Parts, Settings};
 pub use status::{Sink, Status};

@@ -48,3 +48,21 @@ pub struct Settings {
     /// Seeds the jitter; different on each replica.
     pub seed: u64,
 }
+
+impl Settings {
+    /// The defaults of the configuration file: a period of 60 s, a `max-age` of 300 s and client-go's
+    /// lease times. The owner is drawn from a real source of randomness; the seed differs per replica.
+    pub fn new(policy: Policy, owner: Owner, seed: u64) -> Self {
+        Self {
+            sync_period: Duration::from_secs(60),
+            policy,
+            headers: Headers { max_age_seconds: 300 },
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            follower_grace: Duration::from_secs(5),
+            take_over: false,
+            owner,
+            seed,
+        }
+    }
+}

@@ -76,7 +76,7 @@ impl Writer {
             if !bounds.admit(&told, self.clock.monotonic()) {
                 continue;
             }
-            let event = self.event(told, at);
+            let event = self.event(&told, at);
             let params = PostParams::default();
             let created = tokio::time::timeout(REQUEST_TIMEOUT, self.api.create(&params, &event)).await;
             match created {
@@ -87,7 +87,7 @@ impl Writer {
         }
     }
 
-    fn event(&self, told: Told, at: Timestamp) -> Event {
+    fn event(&self, told: &Told, at: Timestamp) -> Event {
         Event {
             metadata: ObjectMeta {
                 generate_name: Some("kubeassume-".to_owned()),

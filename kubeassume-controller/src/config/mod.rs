@@ -33,7 +33,7 @@ use std::time::Duration;
 use kubeassume_core::{Headers, IssuerUrl, OnStateLoss, Policy, Retention, Thumbprint};
 
 pub use error::{ConfigError, Problem};
-pub use publisher::PublisherConfig;
+pub use kubeassume_publishers::PublisherConfig;
 pub use source::SourceConfig;
 
 use section::Section;

@@ -1,37 +1,11 @@
 //! `publisher`: where documents are published.
 
-use std::path::PathBuf;
-
 use kubeassume_core::IssuerUrl;
+use kubeassume_publishers::PublisherConfig;
+use kubeassume_publishers::file::FileConfig;
+use kubeassume_publishers::s3::S3Config;
 
 use super::section::Section;
-
-/// Where documents are published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PublisherConfig {
-    /// To S3, or to a server that speaks like it.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// Its region.
-        region: String,
-        /// The server's URL, if it is not AWS.
-        endpoint: Option<String>,
-        /// Whether the bucket stands in the path rather than in the host name.
-        force_path_style: bool,
-        /// What stands before the two paths in the bucket; may be empty.
-        prefix: String,
-        /// Whether the pod's web identity must be used (`true`) or must not (`false`); `None` for the
-        /// SDK's whole chain of credentials.
-        use_irsa: Option<bool>,
-    },
-    /// To a directory that a web server serves.
-    File {
-        /// The directory.
-        path: PathBuf,
-    },
-}
 
 #[derive(Clone, Copy)]
 enum Type {
@@ -40,7 +14,7 @@ enum Type {
 }
 
 /// The publisher, and the sections of its backends. The section of another backend may stay filled in; its
-/// fields have to be right, but none has to be there.
+/// values mean nothing then.
 pub(super) fn read(
     publisher: &mut Section,
     issuer: Option<&IssuerUrl>,
@@ -52,7 +26,7 @@ pub(super) fn read(
     let config = match kind {
         Some(Type::S3) => {
             file.skip(&["path", "publicURL"]);
-            read_s3(&mut s3, issuer)
+            read_s3(&mut s3, issuer).map(PublisherConfig::S3)
         }
         Some(Type::File) => {
             s3.skip(&[
@@ -64,53 +38,94 @@ pub(super) fn read(
                 "publicURL",
                 "useIRSA",
             ]);
-            read_file(&mut file, issuer)
+            read_file(&mut file, issuer).map(PublisherConfig::File)
         }
-        None => {
-            // Without a type nobody knows which fields belong here.
-            return (None, [Section::empty(), Section::empty()]);
-        }
+        // Without a type nobody knows which fields belong here.
+        None => return (None, [Section::empty(), Section::empty()]),
     };
     (config, [s3, file])
 }
 
-fn read_s3(s3: &mut Section, issuer: Option<&IssuerUrl>) -> Option<PublisherConfig> {
-    let bucket = s3.required("bucket", "write the name of the bucket");
-    let region = s3.required("region", "write the bucket's region, such as eu-central-1");
-    let endpoint = s3.text("endpoint");
-    let force_path_style = s3.flag("forcePathStyle").unwrap_or(false);
-    let prefix = s3.text("prefix").unwrap_or_default();
-    let use_irsa = s3.flag("useIRSA");
-    check_public_url(s3, issuer);
-    Some(PublisherConfig::S3 {
-        bucket: bucket?,
-        region: region?,
-        endpoint,
-        force_path_style,
-        prefix,
-        use_irsa,
-    })
+fn read_s3(s3: &mut Section, issuer: Option<&IssuerUrl>) -> Option<S3Config> {
+    let config = S3Config {
+        bucket: s3
+            .required("bucket", "write the name of the bucket")
+            .unwrap_or_default(),
+        region: s3.text("region"),
+        endpoint: s3.text("endpoint"),
+        force_path_style: s3.flag("forcePathStyle").unwrap_or(false),
+        prefix: s3.text("prefix"),
+        public_url: s3.text("publicURL"),
+        use_irsa: s3.flag("useIRSA"),
+    };
+    if config.bucket.is_empty() {
+        return None;
+    }
+    if let Some(public_url) = &config.public_url {
+        check_public_url(s3, public_url, issuer)?;
+    }
+    if let Err(invalid) = config.check() {
+        let name = invalid.field.trim_start_matches("s3.");
+        let fix = match name {
+            "bucket" => "write the name alone, without s3:// and without a path",
+            "region" => "write for example region: eu-central-1",
+            "prefix" => "write for example prefix: clusters/one",
+            "endpoint" => "write for example endpoint: https://s3.example.com",
+            _ => "correct it",
+        };
+        s3.problem(name, &invalid.rule, fix);
+        return None;
+    }
+    // Without a region only the SDK knows the address; the controller compares it when it starts.
+    if let (None, Some(region), Some(issuer)) = (&config.public_url, &config.region, issuer) {
+        match config.public_url(region) {
+            Ok(own) if own == *issuer => {}
+            Ok(own) => {
+                let rule = format!(
+                    "is not given and the bucket's own address is {:?}, the issuer is {:?}",
+                    own.as_str(),
+                    issuer.as_str()
+                );
+                let fix = "if the issuer's URL leads to this bucket, say so: publicURL: <the issuer>";
+                s3.problem("publicURL", &rule, fix);
+                return None;
+            }
+            Err(invalid) => {
+                s3.problem("publicURL", &invalid.rule, "write the issuer");
+                return None;
+            }
+        }
+    }
+    Some(config)
 }
 
-fn read_file(file: &mut Section, issuer: Option<&IssuerUrl>) -> Option<PublisherConfig> {
+fn read_file(file: &mut Section, issuer: Option<&IssuerUrl>) -> Option<FileConfig> {
     let path = file.required(
         "path",
         "write the directory that the web server serves as the issuer's URL",
     );
-    check_public_url(file, issuer);
-    Some(PublisherConfig::File { path: path?.into() })
+    if let Some(public_url) = file.text("publicURL") {
+        check_public_url(file, &public_url, issuer)?;
+    }
+    Some(FileConfig {
+        path: path?.into(),
+        public_url: issuer?.clone(),
+    })
 }
 
 /// Relying parties read below the issuer and nowhere else, so a public URL can only repeat it.
-fn check_public_url(section: &mut Section, issuer: Option<&IssuerUrl>) {
-    let (Some(url), Some(issuer)) = (section.text("publicURL"), issuer) else {
-        return;
-    };
-    if url != issuer.as_str() {
-        section.problem(
-            "publicURL",
-            &format!("is {url:?}, the issuer is {:?}; they must be equal byte for byte", issuer.as_str()),
-            "relying parties read below the issuer only: make the place public under that URL, or remove this",
-        );
+fn check_public_url(section: &mut Section, url: &str, issuer: Option<&IssuerUrl>) -> Option<()> {
+    let issuer = issuer?;
+    if url == issuer.as_str() {
+        return Some(());
     }
+    section.problem(
+        "publicURL",
+        &format!(
+            "is {url:?}, the issuer is {:?}; they must be equal byte for byte",
+            issuer.as_str()
+        ),
+        "relying parties read below the issuer only: make the place public under that URL, or leave this empty",
+    );
+    None
 }

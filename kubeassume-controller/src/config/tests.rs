@@ -1,3 +1,5 @@
+use kubeassume_publishers::s3::S3Config;
+
 use super::*;
 
 const EVERYTHING: &str = r#"
@@ -6,7 +8,7 @@ source: {endpoints: ["10.0.0.1:6443", "10.0.0.2:6443"], directory: "", url: "", 
 publisher:
   type: s3
   cacheMaxAge: 120s
-  s3: {bucket: b, region: r, endpoint: "https://s3.example.com", forcePathStyle: true, prefix: "cluster1", publicURL: "https://oidc.example.com/cluster1", useIRSA: true}
+  s3: {bucket: keys, region: r, endpoint: "https://s3.example.com", forcePathStyle: true, prefix: "cluster1", publicURL: "https://oidc.example.com/cluster1", useIRSA: true}
   file: {path: "", publicURL: ""}
 tls: {caFile: "/etc/ca.pem"}
 controller:
@@ -43,14 +45,15 @@ fn every_field_is_read() {
             endpoints: vec!["10.0.0.1:6443".to_owned(), "10.0.0.2:6443".to_owned()],
             server_name: "kubernetes.default.svc".to_owned(),
         },
-        publisher: PublisherConfig::S3 {
-            bucket: "b".to_owned(),
-            region: "r".to_owned(),
+        publisher: PublisherConfig::S3(S3Config {
+            bucket: "keys".to_owned(),
+            region: Some("r".to_owned()),
             endpoint: Some("https://s3.example.com".to_owned()),
             force_path_style: true,
-            prefix: "cluster1".to_owned(),
+            prefix: Some("cluster1".to_owned()),
+            public_url: Some("https://oidc.example.com/cluster1".to_owned()),
             use_irsa: Some(true),
-        },
+        }),
         cache_max_age: Duration::from_secs(120),
         ca_file: Some("/etc/ca.pem".into()),
         sync_period: Duration::from_secs(30),
@@ -123,13 +126,9 @@ fn what_has_to_be_there_is_named() {
         "issuer: https://oidc.example.com\npublisher: {type: file}",
         "publisher.file.path is missing; write the directory that the web server serves as the issuer's URL",
     );
-    let expected = [
+    refused(
+        "issuer: https://oidc.example.com\npublisher: {type: s3}",
         "publisher.s3.bucket is missing; write the name of the bucket",
-        "publisher.s3.region is missing; write the bucket's region, such as eu-central-1",
-    ];
-    assert_eq!(
-        problems("issuer: https://oidc.example.com\npublisher: {type: s3}"),
-        expected
     );
 }
 
@@ -155,7 +154,29 @@ fn a_public_url_that_is_not_the_issuer_is_refused_with_both() {
         "issuer: https://oidc.example.com\npublisher: {type: file, file: {path: /srv, publicURL: \"https://oidc.example.com/\"}}",
         "publisher.file.publicURL is \"https://oidc.example.com/\", the issuer is \"https://oidc.example.com\"; \
          they must be equal byte for byte; relying parties read below the issuer only: make the place public \
-         under that URL, or remove this",
+         under that URL, or leave this empty",
+    );
+}
+
+#[test]
+fn a_bucket_that_the_issuer_does_not_lead_to_is_refused() {
+    let s3 =
+        |issuer: &str, fields: &str| format!("issuer: {issuer}\npublisher: {{type: s3, s3: {{{fields}}}}}");
+    let own = "https://keys.s3.eu-west-1.amazonaws.com/one";
+    Config::parse(&s3(own, "bucket: keys, region: eu-west-1, prefix: one")).unwrap();
+    refused(
+        &s3("https://oidc.example.com", "bucket: keys, region: eu-west-1"),
+        "publisher.s3.publicURL is not given and the bucket's own address is \
+         \"https://keys.s3.eu-west-1.amazonaws.com\", the issuer is \"https://oidc.example.com\"; if the \
+         issuer's URL leads to this bucket, say so: publicURL: <the issuer>",
+    );
+    refused(
+        &s3(
+            "https://oidc.example.com",
+            "bucket: \"s3://keys\", publicURL: \"https://oidc.example.com\"",
+        ),
+        "publisher.s3.bucket must be 3 to 63 lower-case letters, digits, '-' and '.', beginning and ending with \
+         a letter or digit, not \"s3://keys\"; write the name alone, without s3:// and without a path",
     );
 }
 
@@ -193,11 +214,11 @@ fn keys_come_from_one_source() {
 #[test]
 fn a_value_of_the_wrong_kind_is_named_with_what_stands_there() {
     refused(
-        "issuer: https://oidc.example.com\npublisher: {type: s3, s3: {bucket: 42, region: r}}",
+        "issuer: https://oidc.example.com\npublisher: {type: s3, s3: {bucket: 42}}",
         "publisher.s3.bucket must be a text, is 42; put it in quotes: bucket: \"42\"",
     );
     refused(
-        "issuer: https://oidc.example.com\npublisher: {type: s3, s3: {bucket: b, region: r, useIRSA: \"yes\"}}",
+        "issuer: https://oidc.example.com\npublisher: {type: s3, s3: {bucket: keys, useIRSA: \"yes\"}}",
         "publisher.s3.useIRSA must be true or false, is yes; write useIRSA: true or useIRSA: false, without quotes",
     );
     refused(

@@ -37,6 +37,22 @@ pub enum Servers {
     Shared,
 }
 
+impl Servers {
+    /// Checks how they are written, without a cluster.
+    ///
+    /// # Errors
+    /// [`SourceError::Misconfigured`] for an endpoint or a server name that cannot be meant.
+    pub fn check(&self) -> Result<(), SourceError> {
+        match self {
+            Self::Each {
+                endpoints,
+                server_name,
+            } => listed(endpoints, server_name).map(drop),
+            Self::Shared => Ok(()),
+        }
+    }
+}
+
 /// Reads discovery document and key set of API servers, every time over a connection of its own that is
 /// open for at most 5 seconds.
 ///

@@ -153,7 +153,7 @@ impl Bed {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        self.random % n == 0
+        self.random.is_multiple_of(n)
     }
 
     /// One try of a candidate, as the loop around it does it. Requests are lost on their way there or back.
@@ -229,9 +229,7 @@ fn two_candidates_never_lead_at_once_and_one_leads_again_after_every_outage() {
             led > 600,
             "seed {seed}: led only for {led} of 6000 tenths of a second"
         );
-        assert!(
-            changes > 1,
-            "seed {seed}: it never changed hands, so nothing was tested"
-        );
+        all_changes += changes;
     }
+    assert!(all_changes > 500, "it hardly ever changed hands: {all_changes}");
 }

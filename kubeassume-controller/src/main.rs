@@ -1,0 +1,7 @@
+//! The KubeAssume controller.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubeassume_controller::cli::main()
+}
