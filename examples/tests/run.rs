@@ -67,3 +67,16 @@ async fn verify_token() {
         text(&output.stderr)
     );
 }
+
+#[test]
+fn embed_merger() {
+    let output = run("embed_merger", &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for line in [
+        "hour  1: new key \"new\"",
+        "hour 26: key \"old\" is no longer published",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
