@@ -1,15 +1,15 @@
 //! Run the whole pipeline inside your own operator: your source, your state store, your sink.
-//!
-//! Here all three live in memory; put `ApiServerSource`, `ConfigMapStore` and an `S3Store` in their places.
+//! Here they live in memory; put `ApiServerSource`, `ConfigMapStore` and an `S3Store` in their places.
+#![allow(clippy::print_stdout, reason = "an example speaks to whoever runs it")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubeassume_controller::{Controller, Notice, Observer, Parts, Settings};
+use kubeassume_controller::{Controller, Notice, Observer, Parts, Settings, Status};
 use kubeassume_core::clock::SystemClock;
 use kubeassume_core::store::{DocumentPath, DocumentStore};
 use kubeassume_core::testing::{MemoryStateStore, MemoryStore, StaticSource, StoreReader, keys};
-use kubeassume_core::{Headers, IssuerUrl, KeySet, Owner, Policy, Retention, StorePublisher};
+use kubeassume_core::{IssuerUrl, KeySet, Owner, Policy, Retention, StorePublisher};
 use tokio::sync::watch;
 
 /// What happens, for your own events and metrics.
@@ -23,18 +23,20 @@ impl Observer for Log {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let issuer: IssuerUrl = "https://oidc.example.com/cluster1".parse()?;
     let clock = Arc::new(SystemClock::new());
     let source = StaticSource::new();
-    source.serve("api-server-1", &[keys::RSA_2048]);
-
+    source.serve("api-server-1", &[keys::RSA_1]);
     let sink = Arc::new(MemoryStore::new());
     let store: Arc<dyn DocumentStore> = sink.clone();
     let reader = Arc::new(StoreReader::new(store.clone(), &issuer));
     let publisher = StorePublisher::new(store, issuer.clone(), reader, clock.clone(), 1);
 
+    // From a real source of randomness in a real operator: two clusters must differ.
+    let owner = Owner::from_random(0x0123_4567_89ab_cdef);
+    let policy = Policy::new(Retention::new(Duration::from_secs(24 * 3600)));
     let controller = Controller::new(
         Parts {
             issuer: issuer.clone(),
@@ -46,35 +48,33 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         Settings {
             sync_period: Duration::from_millis(50),
-            policy: Policy {
-                retention: Retention::new(Duration::from_secs(24 * 3600)),
-                revoked: [].into(),
-                on_state_loss: Default::default(),
-            },
-            headers: Headers { max_age_seconds: 300 },
-            lease_duration: Duration::from_secs(15),
-            renew_deadline: Duration::from_secs(10),
-            follower_grace: Duration::from_secs(1),
-            take_over: false,
-            // From a real source of randomness in a real operator: two clusters must differ.
-            owner: Owner::from_random(0x0123_4567_89ab_cdef),
-            seed: 1,
+            ..Settings::new(policy, owner, 1)
         },
     );
     // Your own election says who leads; this replica is alone.
     let (_leads, leading) = watch::channel(true);
     let mut status = controller.status();
     let rotation = async {
-        // A new key appears beside the old one, and the public sees both.
-        source.serve("api-server-1", &[keys::RSA_2048, keys::P256]);
-        let public = |keys: usize| sink.peek(&DocumentPath::JWKS).is_some_and(|jwks| count(&jwks.bytes) == keys);
-        status.wait_for(|status| public(2) && status.sinks.values().all(|sink| sink.verified.is_some())).await.ok();
+        // A new key appears beside the old one; the pipeline ends when the public sees both.
+        source.serve("api-server-1", &[keys::RSA_1, keys::P256_1]);
+        let keys = |status: &Status| {
+            status
+                .snapshot
+                .as_ref()
+                .map_or(0, |snapshot| snapshot.state.keys.len())
+        };
+        let seen = |status: &Status| status.sinks.values().all(|sink| sink.verified > status.confirmed);
+        status
+            .wait_for(|status| keys(status) == 2 && seen(status))
+            .await
+            .ok();
     };
     controller.run(leading, rotation).await;
-    println!("published: {} keys at {}", count(&sink.peek(&DocumentPath::JWKS).ok_or("nothing")?.bytes), issuer.jwks_uri());
+    let jwks = sink.peek(&DocumentPath::JWKS).ok_or("nothing was published")?;
+    println!(
+        "published: {} keys at {}",
+        KeySet::parse(&jwks.bytes)?.keys.len(),
+        issuer.jwks_uri()
+    );
     Ok(())
-}
-
-fn count(jwks: &[u8]) -> usize {
-    KeySet::parse(jwks).map_or(0, |parsed| parsed.keys.len())
 }

@@ -69,6 +69,18 @@ async fn verify_token() {
 }
 
 #[test]
+fn embed_pipeline() {
+    let output = run("embed_pipeline", &[]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(said.contains("NewKey: new key"), "{said}");
+    assert!(
+        said.contains("published: 2 keys at https://oidc.example.com/cluster1/openid/v1/jwks"),
+        "{said}"
+    );
+}
+
+#[test]
 fn embed_merger() {
     let output = run("embed_merger", &[]);
     assert!(output.status.success(), "{}", text(&output.stderr));

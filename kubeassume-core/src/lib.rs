@@ -24,7 +24,7 @@
 //! # let answer = br#"{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
 //! let state = State::new(Owner::from_random(0x5eed), Headers { max_age_seconds: 300 });
 //! let retention = Retention::new(Duration::from_secs(24 * 3600));
-//! let mut ring = KeyRing::new(state, Policy { retention, revoked: [].into(), on_state_loss: Default::default() });
+//! let mut ring = KeyRing::new(state, Policy::new(retention));
 //!
 //! let observation = Observation::of("api-server-1", KeySet::parse(answer)?);
 //! for event in ring.observe(&observation, Timestamp::now())? {

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use xtask::testbed::{self, Server};
 
-use crate::step::{Outcome, cargo, executables, output, run};
+use crate::step::{Outcome, cargo, output, run};
 
 /// The packages whose library or binary is shipped.
 pub(crate) const SHIPPED: [&str; 4] = [
@@ -39,7 +38,7 @@ pub(crate) fn testbed(names: &[String]) -> Outcome {
     Ok(())
 }
 
-/// Servers, binaries, examples, then every test. With arguments (a filter, `-- --nocapture`) no examples.
+/// Servers, binaries, then every test; the tests run the examples too.
 ///
 /// The harness finds the binaries through `KUBEASSUME_BIN_DIR`. They are copied there because
 /// `cargo test --all-features` builds the same file names again with other features.
@@ -57,30 +56,8 @@ pub(crate) fn test(arguments: &[String]) -> Outcome {
         fs::copy(&built, &fresh).map_err(|error| format!("{}: {error}", built.display()))?;
         fs::rename(&fresh, folder.join(binary)).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    if arguments.is_empty() {
-        examples()?;
-    }
     let all = ["test", "--workspace", "--all-features"].map(String::from);
     run(cargo(all.iter().chain(arguments)).env("KUBEASSUME_BIN_DIR", &folder))
-}
-
-/// An example that only compiles may still be wrong; each must end by itself, successfully.
-fn examples() -> Outcome {
-    let build = [
-        "build",
-        "-p",
-        "kubeassume-examples",
-        "--all-features",
-        "--bins",
-        "--examples",
-    ];
-    let examples = executables(&mut cargo(build))?;
-    if examples.is_empty() {
-        return Err("kubeassume-examples has no example to run".into());
-    }
-    examples
-        .iter()
-        .try_for_each(|example| run(&mut Command::new(example)))
 }
 
 pub(crate) fn fmt(fix: bool) -> Outcome {

@@ -29,6 +29,17 @@ pub struct Policy {
     pub on_state_loss: OnStateLoss,
 }
 
+impl Policy {
+    /// This retention, nothing revoked, and unconfirmed keys kept.
+    pub fn new(retention: Retention) -> Self {
+        Self {
+            retention,
+            revoked: BTreeSet::new(),
+            on_state_loss: OnStateLoss::Keep,
+        }
+    }
+}
+
 /// What becomes of keys that only the public copy has when no state explains them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnStateLoss {
@@ -45,11 +56,7 @@ pub enum OnStateLoss {
 /// use std::time::Duration;
 /// use kubeassume_core::{Event, Headers, KeyRing, KeySet, Observation, Owner, Policy, Retention, State, Timestamp};
 ///
-/// let policy = Policy {
-///     retention: Retention::new(Duration::from_secs(3600)),
-///     revoked: Default::default(),
-///     on_state_loss: Default::default(),
-/// };
+/// let policy = Policy::new(Retention::new(Duration::from_secs(3600)));
 /// let state = State::new(Owner::from_random(1), Headers { max_age_seconds: 300 });
 /// let mut ring = KeyRing::new(state, policy);
 ///
