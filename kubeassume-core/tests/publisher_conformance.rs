@@ -97,7 +97,8 @@ impl StateOfAll {
     }
 
     fn move_on(&self) {
-        let mut fixtures: Vec<KeyFixture> = keys::ALL.to_vec();
+        // Without the large curves: checking their points takes most of the time.
+        let mut fixtures: Vec<KeyFixture> = keys::ALL[..6].to_vec();
         {
             let mut random = self.random.lock().unwrap();
             random.shuffle(&mut fixtures);

@@ -232,6 +232,11 @@ impl DocumentStore for S3Store {
     }
 
     async fn delete(&self, path: &DocumentPath, version: &Version) -> Result<(), StoreError> {
+        // S3 calls it a success to delete what is not there. Should it go between the two requests, it is
+        // gone as the caller wants.
+        if self.get(path).await?.is_none() {
+            return Err(StoreError::Precondition);
+        }
         let request = self
             .client
             .delete_object()
