@@ -11,7 +11,14 @@ use crate::failure::Failure;
 #[derive(Debug, Args)]
 pub(crate) struct Cluster {
     /// The controller's namespace
-    #[arg(short, long, env = "POD_NAMESPACE", default_value = "kubeassume-system", value_name = "NAME")]
+    #[arg(
+        short,
+        long,
+        env = "POD_NAMESPACE",
+        hide_env_values = true,
+        default_value = "kubeassume-system",
+        value_name = "NAME"
+    )]
     pub(crate) namespace: String,
     /// The kubeconfig file; without it, the one that kubectl would use
     #[arg(long, value_name = "FILE")]
@@ -37,7 +44,9 @@ impl Cluster {
                 .because(&error)
                 .next("name it with --kubeconfig and --context; `kubectl config get-contexts` lists them")
         };
-        let config = load_config(self.kubeconfig.as_deref(), self.context.as_deref()).await.map_err(unusable)?;
+        let config = load_config(self.kubeconfig.as_deref(), self.context.as_deref())
+            .await
+            .map_err(unusable)?;
         let client = client(&config).map_err(unusable)?;
         Ok((config, client))
     }

@@ -13,8 +13,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000,
         _ => return Err("a duration is a whole number and one of ms, s, m, h: 500ms, 6s, 24h".to_owned()),
     };
-    let number: u64 = number.parse().map_err(|_| format!("{number:?} is not a whole number"))?;
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(|| "that is too long".to_owned())
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("{number:?} is not a whole number"))?;
+    number
+        .checked_mul(millis)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "that is too long".to_owned())
 }
 
 #[cfg(test)]

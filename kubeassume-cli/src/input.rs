@@ -21,7 +21,10 @@ pub(crate) fn read(name: &str, limit: usize) -> Result<Vec<u8>, Failure> {
     };
     let bytes = bytes.map_err(|error| failed(&error))?;
     if bytes.len() > limit {
-        return Err(Failure::new(format!("{} is larger than {limit} bytes", shown(name))));
+        return Err(Failure::new(format!(
+            "{} is larger than {limit} bytes",
+            shown(name)
+        )));
     }
     Ok(bytes)
 }

@@ -47,7 +47,9 @@ pub fn main() -> ExitCode {
         // Help and version come this way too. Printing fails only when nobody reads any more.
         Err(usage) => {
             let _ = usage.print();
-            return u8::try_from(usage.exit_code()).unwrap_or(failure::EXIT_USAGE).into();
+            return u8::try_from(usage.exit_code())
+                .unwrap_or(failure::EXIT_USAGE)
+                .into();
         }
     };
     match cli.run() {

@@ -25,7 +25,13 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Output {
     /// How to print the result
-    #[arg(short = 'o', long = "output", value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
     pub(crate) format: Format,
 }
 
@@ -130,7 +136,10 @@ pub(crate) fn columns(header: &[&str], rows: impl IntoIterator<Item = Vec<String
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
 }
 
 #[cfg(test)]
@@ -141,7 +150,10 @@ mod tests {
     fn columns_are_aligned_and_have_no_trailing_spaces() {
         let text = columns(
             &["KID", "STATE"],
-            [vec!["long-kid".into(), "live".into()], vec!["b".into(), "retiring".into()]],
+            [
+                vec!["long-kid".into(), "live".into()],
+                vec!["b".into(), "retiring".into()],
+            ],
         );
         assert_eq!(text, "KID        STATE\nlong-kid   live\nb          retiring\n");
     }

@@ -78,9 +78,11 @@ impl Verify {
     /// Programs get the refusal on standard output too.
     fn refused(&self, what: &str, error: &VerifyError) -> Result<(), Failure> {
         show(&Verdict::refused(error), self.output.format)?;
-        Err(Failure::new(format!("{what}: it fails at the hop {:?}", error.hop()))
-            .because(error)
-            .next(next_step(error)))
+        Err(
+            Failure::new(format!("{what}: it fails at the hop {:?}", error.hop()))
+                .because(error)
+                .next(next_step(error)),
+        )
     }
 }
 
@@ -99,7 +101,10 @@ pub(crate) fn public_reader(cacert: Option<&str>) -> Result<HttpReader, Failure>
     HttpReader::new(roots.as_deref()).map_err(|error| {
         let failure = Failure::new("cannot set up HTTPS").because(&error);
         match cacert {
-            Some(file) => failure.next(format!("check that {} holds PEM certificates", input::shown(file))),
+            Some(file) => failure.next(format!(
+                "check that {} holds PEM certificates",
+                input::shown(file)
+            )),
             None => failure,
         }
     })
@@ -108,11 +113,20 @@ pub(crate) fn public_reader(cacert: Option<&str>) -> Result<HttpReader, Failure>
 /// What to do about a refusal.
 fn next_step(error: &VerifyError) -> &'static str {
     match error {
-        VerifyError::Token(_) => "get a fresh token: kubectl create token <service account> --audience <audience>",
-        VerifyError::Discovery { reason: DiscoveryFailure::Unreadable(error), .. }
-        | VerifyError::Jwks { reason: JwksFailure::Unreadable(error), .. } => unreadable(error),
+        VerifyError::Token(_) => {
+            "get a fresh token: kubectl create token <service account> --audience <audience>"
+        }
         VerifyError::Discovery {
-            reason: DiscoveryFailure::Unusable(DiscoveryError::Issuer { .. }), ..
+            reason: DiscoveryFailure::Unreadable(error),
+            ..
+        }
+        | VerifyError::Jwks {
+            reason: JwksFailure::Unreadable(error),
+            ..
+        } => unreadable(error),
+        VerifyError::Discovery {
+            reason: DiscoveryFailure::Unusable(DiscoveryError::Issuer { .. }),
+            ..
         } => {
             "compare with the API server's: kubectl get --raw /.well-known/openid-configuration; all three must be \
              equal byte for byte"
@@ -120,9 +134,10 @@ fn next_step(error: &VerifyError) -> &'static str {
         VerifyError::Discovery { .. } | VerifyError::Jwks { .. } => {
             "publish the documents again: kubeassume publish --config <file> --once"
         }
-        VerifyError::Key(KeyError::Unknown { token_issuer: Some(_), .. }) => {
-            "verify the token with the issuer of the cluster that it comes from"
-        }
+        VerifyError::Key(KeyError::Unknown {
+            token_issuer: Some(_),
+            ..
+        }) => "verify the token with the issuer of the cluster that it comes from",
         VerifyError::Key(KeyError::Unknown { .. }) => {
             "check that the controller runs and publishes: kubeassume status"
         }
@@ -146,7 +161,9 @@ fn unreadable(error: &PublicReadError) -> &'static str {
         PublicReadError::Status(401 | 403) => {
             "allow everybody to read exactly the two documents, by a policy of the bucket"
         }
-        PublicReadError::Status(404) => "publish the documents there: kubeassume publish --config <file> --once",
+        PublicReadError::Status(404) => {
+            "publish the documents there: kubeassume publish --config <file> --once"
+        }
         PublicReadError::Redirect(_) => "serve the documents at the issuer's own URL, without a redirect",
         PublicReadError::Unreachable(_) => {
             "check DNS, the network and the server's certificate; --cacert trusts a private certificate authority"
@@ -210,7 +227,9 @@ impl Verdict {
 impl Report for Verdict {
     fn table(&self, paint: Paint) -> String {
         // A refusal is told as an error, with its cause and the next step.
-        let Some(claims) = &self.claims else { return String::new() };
+        let Some(claims) = &self.claims else {
+            return String::new();
+        };
         let mut text = format!("{}\n", paint.good("accepted"));
         for (name, value) in [
             ("issuer", &claims.issuer),
@@ -267,10 +286,19 @@ impl Documents {
 impl Report for Documents {
     fn table(&self, paint: Paint) -> String {
         let keys = self.keys.iter().map(|key| {
-            vec![key.kid.clone(), key.kind.clone(), key.alg.to_owned(), key.thumbprint.clone()]
+            vec![
+                key.kid.clone(),
+                key.kind.clone(),
+                key.alg.to_owned(),
+                key.thumbprint.clone(),
+            ]
         });
         let mut text = format!("{}\n", paint.good("usable by relying parties"));
-        let _ = writeln!(text, "{:<10} {}\n{:<10} {}\n", "issuer", self.issuer, "key set", self.jwks_uri);
+        let _ = writeln!(
+            text,
+            "{:<10} {}\n{:<10} {}\n",
+            "issuer", self.issuer, "key set", self.jwks_uri
+        );
         text += &columns(&["KID", "KIND", "ALG", "THUMBPRINT"], keys);
         for remark in &self.remarks {
             let _ = writeln!(text, "{} {remark}", paint.warn("remark:"));

@@ -14,9 +14,7 @@ use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use kubeassume_core::store::DocumentPath;
-use kubeassume_core::{
-    DISCOVERY_CONTENT_TYPE, Discovery, IssuerUrl, JWKS_CONTENT_TYPE, KeySet, Timestamp,
-};
+use kubeassume_core::{DISCOVERY_CONTENT_TYPE, Discovery, IssuerUrl, JWKS_CONTENT_TYPE, KeySet, Timestamp};
 use serde_json::json;
 
 use super::pace::Pace;
@@ -57,13 +55,22 @@ impl ApiServer {
         first: Arc<SigningKey>,
         timeline: Arc<Timeline>,
     ) -> Self {
-        timeline.add(Step::Served { server: name.clone(), kid: first.kid().to_owned() });
-        timeline.add(Step::Signs { server: name.clone(), kid: first.kid().to_owned() });
+        timeline.add(Step::Served {
+            server: name.clone(),
+            kid: first.kid().to_owned(),
+        });
+        timeline.add(Step::Signs {
+            server: name.clone(),
+            kid: first.kid().to_owned(),
+        });
         Self {
             name,
             issuer,
             ready: AtomicBool::new(true),
-            keys: Mutex::new(Keys { public: vec![first.clone()], signer: first }),
+            keys: Mutex::new(Keys {
+                public: vec![first.clone()],
+                signer: first,
+            }),
             timeline,
         }
     }
@@ -72,20 +79,30 @@ impl ApiServer {
     pub(super) async fn add(&self, key: Arc<SigningKey>) {
         let kid = key.kid().to_owned();
         self.restart(|keys| keys.public.push(key)).await;
-        self.timeline.add(Step::Served { server: self.name.clone(), kid });
+        self.timeline.add(Step::Served {
+            server: self.name.clone(),
+            kid,
+        });
     }
 
     /// Changes the signing key file and restarts.
     pub(super) async fn sign_with(&self, key: Arc<SigningKey>) {
         let kid = key.kid().to_owned();
         self.restart(|keys| keys.signer = key).await;
-        self.timeline.add(Step::Signs { server: self.name.clone(), kid });
+        self.timeline.add(Step::Signs {
+            server: self.name.clone(),
+            kid,
+        });
     }
 
     /// Takes a public key file away and restarts.
     pub(super) async fn withdraw(&self, kid: &str) {
-        self.restart(|keys| keys.public.retain(|key| key.kid() != kid)).await;
-        self.timeline.add(Step::Withdrawn { server: self.name.clone(), kid: kid.to_owned() });
+        self.restart(|keys| keys.public.retain(|key| key.kid() != kid))
+            .await;
+        self.timeline.add(Step::Withdrawn {
+            server: self.name.clone(),
+            kid: kid.to_owned(),
+        });
     }
 
     /// A token for a pod; nothing while the server restarts.
@@ -142,7 +159,10 @@ impl Answer for ApiServer {
         let (body, kind) = if path == DocumentPath::JWKS.as_str() {
             (keys.to_bytes(), JWKS_CONTENT_TYPE)
         } else if path == DocumentPath::DISCOVERY.as_str() {
-            (Discovery::new(&self.issuer, &keys).to_bytes(), DISCOVERY_CONTENT_TYPE)
+            (
+                Discovery::new(&self.issuer, &keys).to_bytes(),
+                DISCOVERY_CONTENT_TYPE,
+            )
         } else {
             return status(StatusCode::NOT_FOUND);
         };

@@ -38,8 +38,13 @@ impl Live {
         let bar = Cleared(bar);
         loop {
             let elapsed = self.timeline.elapsed();
-            bar.0.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-            bar.0.set_prefix(format!("{:.0}/{} s", elapsed.as_secs_f64(), self.pace.run.as_secs()));
+            bar.0
+                .set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+            bar.0.set_prefix(format!(
+                "{:.0}/{} s",
+                elapsed.as_secs_f64(),
+                self.pace.run.as_secs()
+            ));
             bar.0.set_message(self.message(elapsed));
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -58,7 +63,9 @@ impl Live {
             history.tokens_verified,
             history.verifications,
             history.writes,
-            self.lease.holder().unwrap_or_else(|| paint.warn("nobody: the last one was killed")),
+            self.lease
+                .holder()
+                .unwrap_or_else(|| paint.warn("nobody: the last one was killed")),
         )];
         let lanes = history.lanes();
         let skipped = lanes.len().saturating_sub(SHOWN_KEYS);

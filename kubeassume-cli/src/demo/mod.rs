@@ -91,9 +91,8 @@ impl Demo {
         let outcome = Outcome::new(&history, pace, ran);
         if let Some(path) = &self.report {
             let html = report::html(&history, &outcome, pace, ran);
-            std::fs::write(path, html).map_err(|error| {
-                Failure::new(format!("cannot write the report {path:?}")).because(&error)
-            })?;
+            std::fs::write(path, html)
+                .map_err(|error| Failure::new(format!("cannot write the report {path:?}")).because(&error))?;
         }
         show(&outcome, self.output.format)?;
         outcome.verdict()

@@ -44,11 +44,20 @@ impl Outcome {
             None => "-".to_owned(),
         };
         let keys = history.lanes().into_iter().map(|lane| {
-            let times = [lane.public, lane.signs.map(|(from, _)| from), lane.retiring, lane.removed];
-            [short(&lane.kid).to_owned(), lane.kind.clone(), lane.state().to_owned()]
-                .into_iter()
-                .chain(times.map(seconds))
-                .collect()
+            let times = [
+                lane.public,
+                lane.signs.map(|(from, _)| from),
+                lane.retiring,
+                lane.removed,
+            ];
+            [
+                short(&lane.kid).to_owned(),
+                lane.kind.clone(),
+                lane.state().to_owned(),
+            ]
+            .into_iter()
+            .chain(times.map(seconds))
+            .collect()
         });
         let first_rejection = history.steps.iter().find_map(|(at, step)| match step {
             Step::Rejected { .. } => Some(format!("at {:.1} s, {step}", at.as_secs_f64())),
@@ -75,7 +84,10 @@ impl Outcome {
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         if self.tokens_rejected > 0 {
             let failure = Failure::new(format!("{} valid tokens were rejected", self.tokens_rejected));
-            let failure = self.first_rejection.iter().fold(failure, |failure, first| failure.cause(first));
+            let failure = self
+                .first_rejection
+                .iter()
+                .fold(failure, |failure, first| failure.cause(first));
             let needed = (Pace::TOKEN_LIFE + Pace::MAX_AGE).as_secs_f64();
             return Err(match self.overlap_seconds < needed {
                 true => failure.next(format!(

@@ -23,7 +23,10 @@ pub(super) fn svg(history: &History, ran: Duration) -> String {
     let replicas_end = keys_end + 30.0 + REPLICA_ROW * replicas.len() as f64;
     let uses_base = replicas_end + 34.0 + USES;
     let height = uses_base + 56.0;
-    let mut picture = Picture { svg: String::new(), end: ran.as_secs_f64().max(1.0) };
+    let mut picture = Picture {
+        svg: String::new(),
+        end: ran.as_secs_f64().max(1.0),
+    };
     picture.grid(uses_base);
     picture.heading(TOP + 8.0, "Keys");
     for (nth, lane) in lanes.iter().enumerate() {
@@ -101,30 +104,71 @@ impl Picture {
         let mut second = 0.0;
         while second <= self.end {
             self.line("grid", second, TOP - 8.0, bottom);
-            self.text(self.x(second), TOP - 14.0, "soft", "middle", &format!("{second} s"));
+            self.text(
+                self.x(second),
+                TOP - 14.0,
+                "soft",
+                "middle",
+                &format!("{second} s"),
+            );
             second += step;
         }
     }
 
     fn key(&mut self, y: f64, number: usize, lane: &Lane) {
-        self.text(0.0, y + 12.0, "", "start", &format!("Key {number}: {}", lane.kind));
+        self.text(
+            0.0,
+            y + 12.0,
+            "",
+            "start",
+            &format!("Key {number}: {}", lane.kind),
+        );
         self.text(0.0, y + 27.0, "soft", "start", short(&lane.kid));
         let second = |at: Option<Duration>| at.map(|at| at.as_secs_f64());
         let (served, public) = (second(lane.served), second(lane.public));
         let (retiring, removed) = (second(lane.retiring), second(lane.removed));
         let spans = [
-            ("new", served, public.or(Some(self.end)), "on the first API server, not public yet"),
-            ("live", public, retiring.or(Some(self.end)), "live: public, and on an API server"),
-            ("retiring", retiring, removed.or(Some(self.end)), "retiring: public, and on no API server"),
+            (
+                "new",
+                served,
+                public.or(Some(self.end)),
+                "on the first API server, not public yet",
+            ),
+            (
+                "live",
+                public,
+                retiring.or(Some(self.end)),
+                "live: public, and on an API server",
+            ),
+            (
+                "retiring",
+                retiring,
+                removed.or(Some(self.end)),
+                "retiring: public, and on no API server",
+            ),
         ];
         for (class, from, to, what) in spans {
             if let (Some(from), Some(to)) = (from, to) {
-                self.bar(class, from, to, y, 17.0, &format!("{what}, {from:.1} s to {to:.1} s"));
+                self.bar(
+                    class,
+                    from,
+                    to,
+                    y,
+                    17.0,
+                    &format!("{what}, {from:.1} s to {to:.1} s"),
+                );
             }
         }
         if let Some((from, to)) = lane.signs {
             let (from, to) = (from.as_secs_f64(), to.map_or(self.end, |to| to.as_secs_f64()));
-            self.bar("signs", from, to, y + 21.0, 6.0, &format!("signs, {from:.1} s to {to:.1} s"));
+            self.bar(
+                "signs",
+                from,
+                to,
+                y + 21.0,
+                6.0,
+                &format!("signs, {from:.1} s to {to:.1} s"),
+            );
         }
         if let Some(at) = removed {
             let _ = write!(
@@ -147,7 +191,14 @@ impl Picture {
             self.x(end)
         );
         for from in &replica.leads {
-            self.bar("lead", *from, end, middle - 5.0, 10.0, &format!("leads from {from:.1} s"));
+            self.bar(
+                "lead",
+                *from,
+                end,
+                middle - 5.0,
+                10.0,
+                &format!("leads from {from:.1} s"),
+            );
         }
         for (at, documents) in &replica.writes {
             let _ = write!(
@@ -169,7 +220,13 @@ impl Picture {
     }
 
     fn uses(&mut self, base: f64, history: &History) {
-        let most = history.uses.values().map(|(good, bad)| good + bad).max().unwrap_or(1).max(1);
+        let most = history
+            .uses
+            .values()
+            .map(|(good, bad)| good + bad)
+            .max()
+            .unwrap_or(1)
+            .max(1);
         let width = BUCKET.as_secs_f64();
         for (bucket, (good, bad)) in &history.uses {
             let from = f64::from(*bucket) * width;
@@ -182,10 +239,22 @@ impl Picture {
             }
         }
         let per_second = (f64::from(most) / width).round();
-        self.text(0.0, base - USES + 12.0, "soft", "start", &format!("up to {per_second} a second"));
+        self.text(
+            0.0,
+            base - USES + 12.0,
+            "soft",
+            "start",
+            &format!("up to {per_second} a second"),
+        );
         let rejected: u32 = history.uses.values().map(|(_, bad)| bad).sum();
         let class = if rejected == 0 { "soft" } else { "bad" };
-        self.text(0.0, base - USES + 28.0, class, "start", &format!("{rejected} rejected"));
+        self.text(
+            0.0,
+            base - USES + 28.0,
+            class,
+            "start",
+            &format!("{rejected} rejected"),
+        );
     }
 
     fn legend(&mut self, y: f64) {
@@ -206,13 +275,28 @@ impl Picture {
             self.text(x + 20.0, y, "soft", "start", what);
             x += 42.0 + what.len() as f64 * 6.6;
         }
-        let _ = write!(self.svg, "<circle class=\"write\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>", x + 5.0, y - 4.0);
+        let _ = write!(
+            self.svg,
+            "<circle class=\"write\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>",
+            x + 5.0,
+            y - 4.0
+        );
         self.text(x + 16.0, y, "soft", "start", "write");
         x += 66.0;
-        let _ = write!(self.svg, "<circle class=\"gone\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"5\"/>", x + 5.0, y - 4.0);
+        let _ = write!(
+            self.svg,
+            "<circle class=\"gone\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"5\"/>",
+            x + 5.0,
+            y - 4.0
+        );
         self.text(x + 16.0, y, "soft", "start", "removed");
         x += 82.0;
-        let _ = write!(self.svg, "<path class=\"cross\" d=\"M{:.1} {:.1}l10 10m0 -10l-10 10\"/>", x, y - 9.0);
+        let _ = write!(
+            self.svg,
+            "<path class=\"cross\" d=\"M{:.1} {:.1}l10 10m0 -10l-10 10\"/>",
+            x,
+            y - 9.0
+        );
         self.text(x + 16.0, y, "soft", "start", "leader killed");
     }
 

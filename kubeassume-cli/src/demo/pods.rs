@@ -47,7 +47,11 @@ impl World {
 
     /// Uses a token until it expires.
     async fn use_up(&self, pod: usize, token: &Token) {
-        let Some(relying_party) = self.relying_parties.iter().cycle().nth(pod % self.relying_parties.len().max(1))
+        let Some(relying_party) = self
+            .relying_parties
+            .iter()
+            .cycle()
+            .nth(pod % self.relying_parties.len().max(1))
         else {
             return;
         };

@@ -35,7 +35,10 @@ impl Lease {
     /// Who holds it.
     pub(super) fn holder(&self) -> Option<String> {
         let lease = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lease.as_ref().filter(|(_, until)| *until > Instant::now()).map(|(holder, _)| holder.clone())
+        lease
+            .as_ref()
+            .filter(|(_, until)| *until > Instant::now())
+            .map(|(holder, _)| holder.clone())
     }
 }
 
@@ -55,7 +58,9 @@ impl Replica {
         lease: Arc<Lease>,
         timeline: Arc<Timeline>,
     ) -> Self {
-        timeline.add(Step::Started { replica: name.clone() });
+        timeline.add(Step::Started {
+            replica: name.clone(),
+        });
         let holder = name.clone();
         let process = tokio::spawn(async move {
             let (tell, leading) = watch::channel(false);
@@ -73,7 +78,11 @@ impl Replica {
                 () = election => {}
             }
         });
-        Self { name, process, timeline }
+        Self {
+            name,
+            process,
+            timeline,
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -83,7 +92,9 @@ impl Replica {
     /// Kills it where it stands: no goodbye, no release of the lease.
     pub(super) fn kill(self) {
         self.process.abort();
-        self.timeline.add(Step::Died { replica: self.name.clone() });
+        self.timeline.add(Step::Died {
+            replica: self.name.clone(),
+        });
     }
 }
 

@@ -53,7 +53,11 @@ impl SigningKey {
             // SEC 1 section 2.3.3: 4, then both coordinates at full length.
             let point = pair.public_key().as_ref().get(1..).unwrap_or_default().to_vec();
             let (x, y) = point.split_at(point.len() / 2);
-            let material = Material::Ec { curve, x: x.to_vec(), y: y.to_vec() };
+            let material = Material::Ec {
+                curve,
+                x: x.to_vec(),
+                y: y.to_vec(),
+            };
             Ok((Pair::Ec(pair), curve.algorithm(), material))
         };
         let (pair, algorithm, material) = match kind {
@@ -93,10 +97,15 @@ impl SigningKey {
         let signature = match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature).map_err(failed)?;
+                pair.sign(&RSA_PKCS1_SHA256, &random, message.as_bytes(), &mut signature)
+                    .map_err(failed)?;
                 signature
             }
-            Pair::Ec(pair) => pair.sign(&random, message.as_bytes()).map_err(failed)?.as_ref().to_vec(),
+            Pair::Ec(pair) => pair
+                .sign(&random, message.as_bytes())
+                .map_err(failed)?
+                .as_ref()
+                .to_vec(),
         };
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }

@@ -17,7 +17,10 @@ pub(super) struct Site<S>(pub(super) S);
 impl<S: DocumentStore + 'static> Answer for Site<S> {
     async fn get(&self, path: &str) -> Response<Full<Bytes>> {
         let known = [DocumentPath::DISCOVERY, DocumentPath::JWKS];
-        let Some(path) = known.into_iter().find(|known| path.strip_prefix('/') == Some(known.as_str())) else {
+        let Some(path) = known
+            .into_iter()
+            .find(|known| path.strip_prefix('/') == Some(known.as_str()))
+        else {
             return status(StatusCode::NOT_FOUND);
         };
         let document = match self.0.get(&path).await {
@@ -32,7 +35,9 @@ impl<S: DocumentStore + 'static> Answer for Site<S> {
         ];
         let mut response = Response::new(Full::new(document.bytes));
         for (name, value) in headers {
-            if let Some(value) = value.and_then(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok()) {
+            if let Some(value) =
+                value.and_then(|value| HeaderValue::from_maybe_shared(Bytes::from(value)).ok())
+            {
                 response.headers_mut().insert(name, value);
             }
         }

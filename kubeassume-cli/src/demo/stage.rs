@@ -62,7 +62,12 @@ impl Stage {
         let mut endpoints = Vec::new();
         for number in 1..=Pace::API_SERVERS {
             let name = format!("api-server-{number}");
-            let server = Arc::new(ApiServer::new(name, issuer.clone(), first.clone(), timeline.clone()));
+            let server = Arc::new(ApiServer::new(
+                name,
+                issuer.clone(),
+                first.clone(),
+                timeline.clone(),
+            ));
             let bound = Bound::new(&authority).await?;
             endpoints.push(url(&bound.url())?);
             servers.push(bound.serve(server.clone()));
@@ -127,7 +132,11 @@ impl Stage {
             }
             Ok(())
         };
-        tokio::try_join!(pods, operator.run(self.first.clone()), self.accident(&mut replicas))?;
+        tokio::try_join!(
+            pods,
+            operator.run(self.first.clone()),
+            self.accident(&mut replicas)
+        )?;
         Ok(())
     }
 
@@ -166,7 +175,10 @@ impl Stage {
             state: Arc::new(self.state.clone()),
             publishers: vec![Arc::new(publisher)],
             clock: self.clock.clone(),
-            observer: Arc::new(Watch { replica: name.clone(), timeline: self.timeline.clone() }),
+            observer: Arc::new(Watch {
+                replica: name.clone(),
+                timeline: self.timeline.clone(),
+            }),
         };
         let settings = Settings {
             sync_period: Pace::SYNC,
@@ -175,7 +187,9 @@ impl Stage {
                 revoked: [].into(),
                 on_state_loss: OnStateLoss::Keep,
             },
-            headers: Headers { max_age_seconds: Pace::MAX_AGE.as_secs() },
+            headers: Headers {
+                max_age_seconds: Pace::MAX_AGE.as_secs(),
+            },
             lease_duration: Pace::LEASE,
             renew_deadline: Pace::LEASE,
             follower_grace: Pace::SYNC,
@@ -183,16 +197,29 @@ impl Stage {
             owner: Owner::from_random(random()?),
             seed: number,
         };
-        Ok(Replica::start(name, parts, settings, self.lease.clone(), self.timeline.clone()))
+        Ok(Replica::start(
+            name,
+            parts,
+            settings,
+            self.lease.clone(),
+            self.timeline.clone(),
+        ))
     }
 
     fn world(&self) -> World {
         let relying_party = || {
-            Verifier::new(self.issuer.clone(), AUDIENCE, self.reader.clone(), self.clock.clone())
+            Verifier::new(
+                self.issuer.clone(),
+                AUDIENCE,
+                self.reader.clone(),
+                self.clock.clone(),
+            )
         };
         World {
             control_plane: self.control_plane.clone(),
-            relying_parties: std::iter::repeat_with(relying_party).take(RELYING_PARTIES).collect(),
+            relying_parties: std::iter::repeat_with(relying_party)
+                .take(RELYING_PARTIES)
+                .collect(),
             clock: self.clock.clone(),
             timeline: self.timeline.clone(),
         }

@@ -63,7 +63,11 @@ pub(super) enum Step {
     /// A replica's process died, without a word.
     Died { replica: String },
     /// A relying party refused a valid token.
-    Rejected { kid: String, reason: String, left: Duration },
+    Rejected {
+        kid: String,
+        reason: String,
+        left: Duration,
+    },
     /// Something went wrong that should not.
     Trouble { replica: String, what: String },
 }
@@ -95,7 +99,10 @@ impl Timeline {
             Step::Rotation(Event::Removed(_)) => inner.rotations += 1,
             Step::Wrote { documents, .. } => inner.writes += *documents as u64,
             Step::Leads { .. } => {
-                let led_before = inner.steps.iter().any(|(_, step)| matches!(step, Step::Leads { .. }));
+                let led_before = inner
+                    .steps
+                    .iter()
+                    .any(|(_, step)| matches!(step, Step::Leads { .. }));
                 inner.leader_changes += u64::from(led_before);
             }
             _ => {}
@@ -124,7 +131,11 @@ impl Timeline {
     /// A valid token was refused for the first time.
     pub(super) fn token_rejected(&self, kid: &str, reason: String, left: Duration) {
         self.inner().tokens_rejected += 1;
-        self.add(Step::Rejected { kid: kid.to_owned(), reason, left });
+        self.add(Step::Rejected {
+            kid: kid.to_owned(),
+            reason,
+            left,
+        });
     }
 
     /// All that happened so far.
@@ -153,12 +164,19 @@ impl Observer for Watch {
         let replica = self.replica.clone();
         let step = match notice {
             Notice::Rotation(event) => Step::Rotation((*event).clone()),
-            Notice::Published { published, .. } if !published.written.is_empty() => {
-                Step::Wrote { replica, documents: published.written.len() }
-            }
+            Notice::Published { published, .. } if !published.written.is_empty() => Step::Wrote {
+                replica,
+                documents: published.written.len(),
+            },
             Notice::Leading(true) => Step::Leads { replica },
-            Notice::StateRepaired { reason } => Step::Trouble { replica, what: (*reason).to_owned() },
-            Notice::PublishFailed { error, .. } => Step::Trouble { replica, what: error.to_string() },
+            Notice::StateRepaired { reason } => Step::Trouble {
+                replica,
+                what: (*reason).to_owned(),
+            },
+            Notice::PublishFailed { error, .. } => Step::Trouble {
+                replica,
+                what: error.to_string(),
+            },
             _ => return,
         };
         self.timeline.add(step);
@@ -191,7 +209,11 @@ impl History {
     }
 
     fn lane(&self, kid: &str, kind: &str) -> Lane {
-        let mut lane = Lane { kid: kid.to_owned(), kind: kind.to_owned(), ..Lane::default() };
+        let mut lane = Lane {
+            kid: kid.to_owned(),
+            kind: kind.to_owned(),
+            ..Lane::default()
+        };
         let mut signers: BTreeMap<&str, &str> = BTreeMap::new();
         for (at, step) in &self.steps {
             match step {
@@ -206,7 +228,9 @@ impl History {
                         (known, _) => known,
                     };
                 }
-                Step::Rotation(Event::NewKey(key)) if key.kid == kid => lane.public = lane.public.or(Some(*at)),
+                Step::Rotation(Event::NewKey(key)) if key.kid == kid => {
+                    lane.public = lane.public.or(Some(*at))
+                }
                 Step::Rotation(Event::Retiring { key, .. }) if key.kid == kid => {
                     lane.retiring = lane.retiring.or(Some(*at));
                 }
@@ -246,13 +270,20 @@ impl std::fmt::Display for Step {
             Self::Ready { kid } => write!(f, "key {} is public and in every cache", short(kid)),
             Self::Rotation(Event::NewKey(key)) => write!(f, "key {} is live", short(&key.kid)),
             Self::Rotation(Event::Retiring { key, .. }) => {
-                write!(f, "key {} is retiring: no API server serves it any more", short(&key.kid))
+                write!(
+                    f,
+                    "key {} is retiring: no API server serves it any more",
+                    short(&key.kid)
+                )
             }
             Self::Rotation(Event::Removed(key)) => {
                 write!(f, "key {} is removed: its overlap is over", short(&key.kid))
             }
             Self::Rotation(event) => event.fmt(f),
-            Self::Wrote { replica, documents: 1 } => write!(f, "{replica} wrote 1 document"),
+            Self::Wrote {
+                replica,
+                documents: 1,
+            } => write!(f, "{replica} wrote 1 document"),
             Self::Wrote { replica, documents } => write!(f, "{replica} wrote {documents} documents"),
             Self::Leads { replica } => write!(f, "{replica} leads"),
             Self::Started { replica } => write!(f, "{replica} started"),

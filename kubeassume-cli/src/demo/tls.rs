@@ -53,7 +53,9 @@ impl Authority {
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .and_then(|builder| {
-                builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+                builder
+                    .with_no_client_auth()
+                    .with_single_cert(vec![certificate.der().clone()], key)
             })
             .map_err(|e| failed(&e))?;
         Ok(TlsAcceptor::from(Arc::new(config)))
@@ -85,7 +87,9 @@ impl Bound {
     /// A free port.
     pub(super) async fn new(authority: &Authority) -> Result<Self, Failure> {
         let unbound = |e: std::io::Error| Failure::new("cannot listen on 127.0.0.1").because(&e);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unbound)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(unbound)?;
         Ok(Self {
             address: listener.local_addr().map_err(unbound)?,
             listener,
@@ -124,7 +128,9 @@ impl Drop for Server {
 }
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, answer: Arc<dyn Answer>) {
-    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
     let service = service_fn(|request: Request<Incoming>| {
         let answer = answer.clone();
         async move {
@@ -132,14 +138,18 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, answer: Arc<dyn An
                 Method::GET | Method::HEAD => answer.get(request.uri().path()).await,
                 _ => {
                     let mut refusal = status(StatusCode::METHOD_NOT_ALLOWED);
-                    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                    refusal
+                        .headers_mut()
+                        .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
                     refusal
                 }
             })
         }
     });
     // A client that goes away in the middle is the client's business.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// An answer that is nothing but its status.

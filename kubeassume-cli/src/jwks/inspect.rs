@@ -107,13 +107,25 @@ impl Report for Inspection {
                 None => paint.good("ok"),
                 Some(expected) => paint.warn(&format!("ok; Kubernetes would name it {expected}")),
             };
-            vec![key.kid.clone(), key.kind.clone(), key.alg.to_owned(), key.thumbprint.clone(), finding]
+            vec![
+                key.kid.clone(),
+                key.kind.clone(),
+                key.alg.to_owned(),
+                key.thumbprint.clone(),
+                finding,
+            ]
         });
         let left_out = self.left_out.iter().map(|key| {
-            let name = key.kid.clone().unwrap_or_else(|| format!("(key number {})", key.index));
+            let name = key
+                .kid
+                .clone()
+                .unwrap_or_else(|| format!("(key number {})", key.index));
             let finding = paint.bad(&format!("left out: {}", key.reason));
             vec![name, "-".to_owned(), "-".to_owned(), "-".to_owned(), finding]
         });
-        columns(&["KID", "KIND", "ALG", "THUMBPRINT", "FINDING"], usable.chain(left_out))
+        columns(
+            &["KID", "KIND", "ALG", "THUMBPRINT", "FINDING"],
+            usable.chain(left_out),
+        )
     }
 }

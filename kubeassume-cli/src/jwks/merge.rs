@@ -21,10 +21,16 @@ pub(super) fn run(files: &[String]) -> Result<(), Failure> {
     refuse_second_kid(&sets)?;
     let merged = KeySet::union(sets.iter().map(|(_, set)| set)).map_err(|refusal| match refusal {
         Refusal::DuplicateKid(kid) => {
-            let holders: Vec<String> =
-                sets.iter().filter(|(_, set)| set.by_kid(&kid).is_some()).map(|(name, _)| shown(name)).collect();
-            Failure::new(format!("kid {kid:?} names different keys in {}", holders.join(" and ")))
-                .next("verifiers would pick one or the other: give one of the keys another kid at its issuer")
+            let holders: Vec<String> = sets
+                .iter()
+                .filter(|(_, set)| set.by_kid(&kid).is_some())
+                .map(|(name, _)| shown(name))
+                .collect();
+            Failure::new(format!(
+                "kid {kid:?} names different keys in {}",
+                holders.join(" and ")
+            ))
+            .next("verifiers would pick one or the other: give one of the keys another kid at its issuer")
         }
         other => Failure::new("the merged key set is refused").because(&other),
     })?;
@@ -43,8 +49,11 @@ fn strict(name: &str, bytes: &[u8]) -> Result<KeySet, Failure> {
             .because(&refusal)
             .next("see `kubeassume jwks inspect`; nothing was merged")
     })?;
-    let unusable: Vec<_> =
-        parsed.findings.iter().filter(|f| f.is_left_out() && !f.is_unknown_kind()).collect();
+    let unusable: Vec<_> = parsed
+        .findings
+        .iter()
+        .filter(|f| f.is_left_out() && !f.is_unknown_kind())
+        .collect();
     if !unusable.is_empty() {
         let failure = Failure::new(format!("{} holds a key that must not be published", shown(name)));
         return Err(unusable

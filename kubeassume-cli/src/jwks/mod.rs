@@ -62,4 +62,3 @@ pub(crate) fn kind(key: &Jwk) -> String {
         _ => "unknown".to_owned(),
     }
 }
-

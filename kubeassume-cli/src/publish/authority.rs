@@ -41,19 +41,24 @@ impl Pipeline {
         let issuer = &self.config.issuer;
         let location = self.publisher.location();
         for _ in 0..ATTEMPTS {
-            let found = self.publisher.inspect().await.map_err(|error| {
-                Failure::new(format!("cannot read {location}")).because(&error)
-            })?;
+            let found = self
+                .publisher
+                .inspect()
+                .await
+                .map_err(|error| Failure::new(format!("cannot read {location}")).because(&error))?;
             let now = self.clock.now();
             let ring = ring.get_or_insert_with(|| KeyRing::new(self.state_of(&found), self.policy()));
-            let mut events = ring.observe(&observation, now).map_err(|error| {
-                Failure::new("these keys cannot be published together").because(&error)
-            })?;
-            events.extend(ring.claim(&location, issuer, &found, self.take_over, now).map_err(|occupied| {
-                Failure::new("another cluster publishes there")
-                    .because(&occupied)
-                    .next("check the bucket and its prefix; --take-over overwrites what is there")
-            })?);
+            let mut events = ring
+                .observe(&observation, now)
+                .map_err(|error| Failure::new("these keys cannot be published together").because(&error))?;
+            events.extend(
+                ring.claim(&location, issuer, &found, self.take_over, now)
+                    .map_err(|occupied| {
+                        Failure::new("another cluster publishes there")
+                            .because(&occupied)
+                            .next("check the bucket and its prefix; --take-over overwrites what is there")
+                    })?,
+            );
             ring.draw_above(&found, now);
             for event in &events {
                 remark(&event.to_string());
@@ -78,8 +83,10 @@ impl Pipeline {
                 }
             }
         }
-        Err(Failure::new(format!("somebody else keeps publishing to {location}"))
-            .next("a controller runs for this issuer: publish through its state, with --context"))
+        Err(
+            Failure::new(format!("somebody else keeps publishing to {location}"))
+                .next("a controller runs for this issuer: publish through its state, with --context"),
+        )
     }
 
     /// A state that goes on from what the sink holds.
@@ -99,7 +106,10 @@ impl Pipeline {
             true => OnStateLoss::Drop,
             false => OnStateLoss::Keep,
         };
-        Policy { on_state_loss, ..policy }
+        Policy {
+            on_state_loss,
+            ..policy
+        }
     }
 }
 
@@ -112,7 +122,9 @@ fn is_of(found: &Found, issuer: &IssuerUrl) -> bool {
 
 /// What the document there stands for, so that the same one again is no new generation.
 fn mark(stored: Option<&StoredDocument>) -> DocumentMark {
-    let Some(stored) = stored else { return DocumentMark::NONE };
+    let Some(stored) = stored else {
+        return DocumentMark::NONE;
+    };
     let mark = Mark::read(&stored.metadata);
     if mark.digest != Some(digest(&stored.bytes)) {
         return DocumentMark::NONE;
@@ -124,7 +136,10 @@ fn mark(stored: Option<&StoredDocument>) -> DocumentMark {
         cache_control: stored.cache_control.clone().unwrap_or_default(),
         generation,
     };
-    DocumentMark { generation, fingerprint: document.fingerprint() }
+    DocumentMark {
+        generation,
+        fingerprint: document.fingerprint(),
+    }
 }
 
 /// Exit code 3 if there are keys that nothing explains.
@@ -132,16 +147,18 @@ fn kept(ring: &Option<KeyRing>) -> Result<(), Failure> {
     let entries = ring.iter().flat_map(|ring| &ring.state().keys);
     let names: Vec<String> = entries
         .filter(|(_, entry)| matches!(entry.state, KeyState::Unconfirmed(_)))
-        .map(|(thumbprint, entry)| {
-            format!("{} (thumbprint {thumbprint})", entry.name(thumbprint))
-        })
+        .map(|(thumbprint, entry)| format!("{} (thumbprint {thumbprint})", entry.name(thumbprint)))
         .collect();
     if names.is_empty() {
         return Ok(());
     }
     let failure = Failure::new(format!(
         "published, and kept {} that only the public copy has",
-        if names.len() == 1 { "1 key".to_owned() } else { format!("{} keys", names.len()) }
+        if names.len() == 1 {
+            "1 key".to_owned()
+        } else {
+            format!("{} keys", names.len())
+        }
     ));
     Err(names
         .into_iter()

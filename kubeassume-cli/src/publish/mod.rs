@@ -99,7 +99,9 @@ impl Publish {
             &tls,
             reader.clone(),
             clock.clone(),
-            random::<8>()?.iter().fold(0, |seed, byte| (seed << 8) | u64::from(*byte)),
+            random::<8>()?
+                .iter()
+                .fold(0, |seed, byte| (seed << 8) | u64::from(*byte)),
             self.take_over,
         )
         .await
@@ -139,17 +141,27 @@ impl Publish {
     async fn source(&self, config: &Config, reader: &Arc<HttpReader>) -> Result<Arc<dyn Source>, Failure> {
         Ok(match &config.source {
             SourceConfig::Directory(path) => Arc::new(DirectorySource::new(path)),
-            SourceConfig::Url(url) => {
-                Arc::new(UrlSource::shared(config.issuer.clone(), url.clone(), reader.clone()))
-            }
-            SourceConfig::ApiServers { endpoints, server_name } => {
+            SourceConfig::Url(url) => Arc::new(UrlSource::shared(
+                config.issuer.clone(),
+                url.clone(),
+                reader.clone(),
+            )),
+            SourceConfig::ApiServers {
+                endpoints,
+                server_name,
+            } => {
                 let servers = match endpoints.is_empty() {
                     true => Servers::Shared,
-                    false => Servers::Each { endpoints: endpoints.clone(), server_name: server_name.clone() },
+                    false => Servers::Each {
+                        endpoints: endpoints.clone(),
+                        server_name: server_name.clone(),
+                    },
                 };
                 let (cluster, _) = self.cluster.connect().await?;
                 let source = ApiServerSource::new(&cluster, &servers, config.issuer.clone());
-                Arc::new(source.map_err(|error| Failure::new("the API servers cannot be read").because(&error))?)
+                Arc::new(
+                    source.map_err(|error| Failure::new("the API servers cannot be read").because(&error))?,
+                )
             }
         })
     }
@@ -177,11 +189,15 @@ impl Publish {
             }
         };
         match stored {
-            Stored::Corrupt(Corrupt::Issuer(other)) if meant => {
-                Err(Failure::new(format!("the state in namespace {:?} is another issuer's", self.cluster.namespace))
-                    .cause(format!("it is {other:?}, configured is {:?}", config.issuer.as_str()))
-                    .next("choose the right --context and --namespace"))
-            }
+            Stored::Corrupt(Corrupt::Issuer(other)) if meant => Err(Failure::new(format!(
+                "the state in namespace {:?} is another issuer's",
+                self.cluster.namespace
+            ))
+            .cause(format!(
+                "it is {other:?}, configured is {:?}",
+                config.issuer.as_str()
+            ))
+            .next("choose the right --context and --namespace")),
             Stored::Snapshot(_) | Stored::Newer(_) => Ok(Some(Arc::new(store))),
             Stored::Missing | Stored::Corrupt(_) if meant => Ok(Some(Arc::new(store))),
             Stored::Missing | Stored::Corrupt(_) => {
@@ -195,8 +211,10 @@ impl Publish {
 impl Pipeline {
     /// Refuses what would publish less than the administrator means: files are complete or wrong.
     fn check(&self, observation: &Observation) -> Result<(), Failure> {
-        let failures: Vec<String> =
-            observation.failures().map(|(endpoint, error)| format!("{endpoint}: {error}")).collect();
+        let failures: Vec<String> = observation
+            .failures()
+            .map(|(endpoint, error)| format!("{endpoint}: {error}"))
+            .collect();
         let read = observation.answers.values().filter_map(|answer| match answer {
             kubeassume_core::Answer::Read { parsed, .. } => Some(parsed),
             kubeassume_core::Answer::Failed(_) => None,
@@ -211,11 +229,16 @@ impl Pipeline {
         let from_files = !matches!(self.config.source, SourceConfig::ApiServers { .. });
         let none = failures.len() == observation.answers.len();
         let causes: Vec<String> = match from_files {
-            true => failures.into_iter().chain(left_out.iter().map(ToString::to_string)).collect(),
+            true => failures
+                .into_iter()
+                .chain(left_out.iter().map(ToString::to_string))
+                .collect(),
             // A server that is away takes no key away, unless that is what was asked for.
             false if none || self.prune => failures,
             false => {
-                failures.iter().for_each(|failure| remark(&format!("goes on without {failure}")));
+                failures
+                    .iter()
+                    .for_each(|failure| remark(&format!("goes on without {failure}")));
                 Vec::new()
             }
         };
@@ -238,12 +261,17 @@ fn verified(verification: &Verification) -> Result<(), Failure> {
             Ok(())
         }
         Verification::Propagating(left) => {
-            remark(&format!("published; caches may show the older copy for {} s more", left.as_secs()));
+            remark(&format!(
+                "published; caches may show the older copy for {} s more",
+                left.as_secs()
+            ));
             Ok(())
         }
-        Verification::Failed(error) => Err(Failure::new("the documents are written, but the public does not see them")
-            .because(error)
-            .next("kubeassume verify --issuer <issuer> shows what a relying party sees")),
+        Verification::Failed(error) => Err(Failure::new(
+            "the documents are written, but the public does not see them",
+        )
+        .because(error)
+        .next("kubeassume verify --issuer <issuer> shows what a relying party sees")),
     }
 }
 

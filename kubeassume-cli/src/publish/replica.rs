@@ -69,7 +69,10 @@ impl Pipeline {
             polled.wait_for(|polls| *polls >= 2).await.ok()?;
             let since = self.clock.monotonic();
             let there = |status: &Status| {
-                status.sinks.get(&location).is_some_and(|sink| sink.published.is_some_and(|at| at >= since))
+                status
+                    .sinks
+                    .get(&location)
+                    .is_some_and(|sink| sink.published.is_some_and(|at| at >= since))
             };
             status.wait_for(there).await.ok()?.snapshot.clone()
         };
@@ -82,7 +85,9 @@ impl Pipeline {
             let sink = last.sinks.get(&location).and_then(|sink| sink.error.clone());
             let failure = Failure::new(format!("nothing was published within {} s", PATIENCE.as_secs()));
             let causes = last.blocked.into_iter().chain(sink);
-            return Err(causes.fold(failure, Failure::cause).next("see what was told above"));
+            return Err(causes
+                .fold(failure, Failure::cause)
+                .next("see what was told above"));
         };
         verified(&self.publisher.verify(&snapshot.publication).await)
     }

@@ -20,7 +20,9 @@ impl Observer for Told {
             Notice::EndpointBack { endpoint } => remark(&format!("{endpoint} answers again")),
             Notice::StateRepaired { reason } => remark(&format!("the state was repaired: {reason}")),
             Notice::StateFailed(error) => remark(&error.to_string()),
-            Notice::Published { publisher, published, .. } if !published.written.is_empty() => {
+            Notice::Published {
+                publisher, published, ..
+            } if !published.written.is_empty() => {
                 let names: Vec<String> = published.written.iter().map(ToString::to_string).collect();
                 remark(&format!("{publisher}: wrote {}", names.join(" and ")));
             }

@@ -57,14 +57,19 @@ impl Seen {
                     .next("check --context, --namespace and your own permissions")
             };
             let lease = leases.get_opt(LEASE).await.map_err(|e| failed("the Lease", &e))?;
-            let config_map =
-                config_maps.get_opt(METADATA_CONFIG_MAP).await.map_err(|e| failed("the ConfigMap", &e))?;
+            let config_map = config_maps
+                .get_opt(METADATA_CONFIG_MAP)
+                .await
+                .map_err(|e| failed("the ConfigMap", &e))?;
             Ok((lease, config_map, warnings(client, namespace).await))
         });
         let (lease, config_map, warnings) = match asked.await {
             Ok(answers) => answers?,
             Err(_) => {
-                return Err(Failure::new(format!("the cluster did not answer within {} s", TIMEOUT.as_secs())));
+                return Err(Failure::new(format!(
+                    "the cluster did not answer within {} s",
+                    TIMEOUT.as_secs()
+                )));
             }
         };
         let (stored, issuer) = decode(config_map);
@@ -79,7 +84,9 @@ impl Seen {
 
 fn holder(lease: Lease) -> Option<Holder> {
     let spec = lease.spec?;
-    let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    let seconds = spec
+        .lease_duration_seconds
+        .and_then(|seconds| u64::try_from(seconds).ok());
     Some(Holder {
         name: spec.holder_identity.filter(|name| !name.is_empty()),
         renewed: spec.renew_time.map(|time| time.0),
@@ -89,7 +96,9 @@ fn holder(lease: Lease) -> Option<Holder> {
 
 /// The state, for the issuer that its own document names: this command is not told which one to expect.
 fn decode(config_map: Option<ConfigMap>) -> (Stored, Option<IssuerUrl>) {
-    let Some(config_map) = config_map else { return (Stored::Missing, None) };
+    let Some(config_map) = config_map else {
+        return (Stored::Missing, None);
+    };
     let data = config_map.data.unwrap_or_default();
     let mut entries = [""; 3];
     for (entry, name) in entries.iter_mut().zip(SNAPSHOT_ENTRIES) {

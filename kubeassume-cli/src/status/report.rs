@@ -124,7 +124,10 @@ impl Standing {
                 discovery: state.documents.discovery.generation.0,
             }),
             owner: state.map(|state| state.owner.to_string()),
-            locations: state.iter().flat_map(|state| state.claims.keys().cloned()).collect(),
+            locations: state
+                .iter()
+                .flat_map(|state| state.claims.keys().cloned())
+                .collect(),
             keys: state
                 .iter()
                 .flat_map(|state| &state.keys)
@@ -154,8 +157,10 @@ impl Standing {
     /// Exit code 0 only when what relying parties read is what the state says.
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         if self.state == "missing" {
-            return Err(Failure::new(format!("there is no state in namespace {:?}", self.namespace))
-                .next("is the controller installed there? --namespace names another one"));
+            return Err(
+                Failure::new(format!("there is no state in namespace {:?}", self.namespace))
+                    .next("is the controller installed there? --namespace names another one"),
+            );
         }
         if self.state.starts_with("corrupt") {
             return Err(Failure::new("the state cannot be read")
@@ -177,8 +182,12 @@ impl Standing {
 
 impl Controller {
     fn new(lease: Option<&Holder>, now: Timestamp) -> Self {
-        let age = lease.and_then(|lease| lease.renewed).map(|at| now.duration_since(at));
-        let fresh = lease.zip(age).is_some_and(|(lease, age)| age.unsigned_abs() <= lease.duration);
+        let age = lease
+            .and_then(|lease| lease.renewed)
+            .map(|at| now.duration_since(at));
+        let fresh = lease
+            .zip(age)
+            .is_some_and(|(lease, age)| age.unsigned_abs() <= lease.duration);
         let holder = lease.and_then(|lease| lease.name.clone());
         Self {
             leading: holder.is_some() && fresh,
@@ -211,9 +220,10 @@ impl PublicCopy {
     fn new(public: Option<PublicState>) -> Self {
         let (verified, detail) = match public {
             Some(PublicState::Verified) => (true, "byte for byte what the state says".to_owned()),
-            Some(PublicState::Different(url)) => {
-                (false, format!("{url} differs; a cache may still hold an older version"))
-            }
+            Some(PublicState::Different(url)) => (
+                false,
+                format!("{url} differs; a cache may still hold an older version"),
+            ),
             Some(PublicState::Unusable(why)) => (false, why),
             None => (false, "not compared: there is no state".to_owned()),
         };
@@ -239,22 +249,41 @@ impl Report for Standing {
         line("state", judged(self.state == "ok", &self.state));
         if let (Some(revision), Some(generation)) = (self.revision, &self.generation) {
             line("revision", revision.to_string());
-            line("generation", format!("jwks {}, discovery {}", generation.jwks, generation.discovery));
+            line(
+                "generation",
+                format!("jwks {}, discovery {}", generation.jwks, generation.discovery),
+            );
         }
         for location in &self.locations {
             line("location", location.clone());
         }
-        line("public copy", judged(self.public_copy.verified, &self.public_copy.detail));
+        line(
+            "public copy",
+            judged(self.public_copy.verified, &self.public_copy.detail),
+        );
         if !self.keys.is_empty() {
             let rows = self.keys.iter().map(|key| {
                 let left = key.seconds_left.map_or("-".to_owned(), span);
                 let kind = key.kind.clone().unwrap_or_else(|| "-".to_owned());
-                vec![key.kid.clone(), kind, key.since.clone(), left, key.state.to_owned()]
+                vec![
+                    key.kid.clone(),
+                    kind,
+                    key.since.clone(),
+                    left,
+                    key.state.to_owned(),
+                ]
             });
-            let _ = write!(text, "\n{}", columns(&["KID", "KIND", "SINCE", "LEFT", "STATE"], rows));
+            let _ = write!(
+                text,
+                "\n{}",
+                columns(&["KID", "KIND", "SINCE", "LEFT", "STATE"], rows)
+            );
         }
         if !self.endpoints.is_empty() {
-            let rows = self.endpoints.iter().map(|endpoint| vec![endpoint.endpoint.clone(), endpoint.keys.join(", ")]);
+            let rows = self
+                .endpoints
+                .iter()
+                .map(|endpoint| vec![endpoint.endpoint.clone(), endpoint.keys.join(", ")]);
             let _ = write!(text, "\n{}", columns(&["ENDPOINT", "LAST SERVED"], rows));
         }
         if !self.last_errors.is_empty() {
