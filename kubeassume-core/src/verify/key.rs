@@ -12,33 +12,26 @@ use crate::{Algorithm, Jwk, Material, Problem};
 pub(super) struct VerifyingKey {
     algorithm: Algorithm,
     key: ParsedPublicKey,
-    /// RFC 8017 section 8.2.2 step 1 and RFC 7518 section 3.4: one length only, so that a signature has one
-    /// spelling.
-    signature_bytes: usize,
 }
 
 impl VerifyingKey {
     pub(super) fn new(jwk: &Jwk) -> Result<Self, Problem> {
         let unusable = || Problem::Algorithm(jwk.algorithm().name().to_owned());
-        let (key, signature_bytes) = match jwk.material() {
+        let key = match jwk.material() {
             Material::Rsa { n, e } => {
                 let parameters = rsa(jwk.algorithm()).ok_or_else(unusable)?;
-                (
-                    RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters),
-                    n.len(),
-                )
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters)
             }
             Material::Ec { x, y, .. } => {
                 let algorithm = ecdsa(jwk.algorithm()).ok_or_else(unusable)?;
                 // An uncompressed point (SEC 1 section 2.3.3).
                 let point = [&[0x04], x.as_slice(), y.as_slice()].concat();
-                (ParsedPublicKey::new(algorithm, point), x.len() + y.len())
+                ParsedPublicKey::new(algorithm, point)
             }
         };
         Ok(Self {
             algorithm: jwk.algorithm(),
             key: key.map_err(|_| unusable())?,
-            signature_bytes,
         })
     }
 
@@ -46,9 +39,10 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// Whether the signature is this key's over the message.
+    /// Whether the signature is this key's over the message. It has one length only, so that it has one
+    /// spelling: that of the modulus (RFC 8017 section 8.2.2), or of two coordinates (RFC 7518 section 3.4).
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        signature.len() == self.signature_bytes && self.key.verify_sig(message, signature).is_ok()
+        self.key.verify_sig(message, signature).is_ok()
     }
 }
 
