@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use crate::store::MAX_DOCUMENT_BYTES;
-use crate::{Addressing, Answer, KeySet, Observation, Refusal, Source, SourceError};
+use crate::{Addressing, Answer, KeySet, Observation, Source, SourceError};
 
 /// The most files that a directory may hold.
 pub const MAX_FILES: usize = 64;
@@ -102,12 +102,10 @@ fn files(directory: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
 fn answer(path: &Path) -> Answer {
     let read = || -> Result<_, SourceError> {
         let mut bytes = Vec::new();
+        // One byte more than is parsed, so that a longer file is refused and not cut.
         File::open(path)
             .and_then(|file| file.take(MAX_DOCUMENT_BYTES as u64 + 1).read_to_end(&mut bytes))
             .map_err(|e| SourceError::Unreachable(e.to_string()))?;
-        if bytes.len() > MAX_DOCUMENT_BYTES {
-            return Err(Refusal::TooLarge.into());
-        }
         Ok(KeySet::parse(&bytes)?)
     };
     match read() {
