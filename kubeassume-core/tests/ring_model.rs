@@ -342,7 +342,7 @@ proptest! {
         run(&schedule, addressing, true, |ring, history, time| {
             let past = history.last().unwrap();
             let public = published(ring);
-            for index in 0..3 {
+            for (index, kid) in KIDS.iter().enumerate().take(3) {
                 let read = past.answers.iter().flatten().any(|keys| keys.contains(&index));
                 if read {
                     seen.insert(index, time);
@@ -354,7 +354,7 @@ proptest! {
                 let may_be_gone = absent_since.get(&index).is_some_and(|since| time - since >= RETENTION);
                 prop_assert!(
                     !seen.contains_key(&index) || public.contains(&index) || was_revoked || may_be_gone,
-                    "{} left after {:?}", KIDS[index], absent_since.get(&index).map(|since| time - since)
+                    "{} left after {:?}", kid, absent_since.get(&index).map(|since| time - since)
                 );
                 // And nothing foreign (I3): what was never read is never public.
                 prop_assert!(seen.contains_key(&index) || !public.contains(&index));
