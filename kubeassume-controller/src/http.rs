@@ -130,3 +130,89 @@ fn answer(method: &Method, path: &str, routes: &Routes) -> Response<Full<Bytes>>
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Sends bytes on a connection of their own and returns all that comes back.
+    async fn ask(address: SocketAddr, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // A server that has heard enough may close before all is sent.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    async fn server() -> SocketAddr {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes: Routes = Arc::new(|path| match path {
+            "/fine" => Some(Health::Ok.into()),
+            "/slow" => Some(Health::Degraded("slow".to_owned()).into()),
+            "/down" => Some(Health::Failing("down".to_owned()).into()),
+            _ => None,
+        });
+        tokio::spawn(serve(listener, routes));
+        address
+    }
+
+    #[tokio::test]
+    async fn health_is_a_status_and_a_reason() {
+        let address = server().await;
+        for (path, status, body) in [
+            ("/fine", "200 OK", "ok\n"),
+            ("/fine?verbose", "200 OK", "ok\n"),
+            ("/slow", "200 OK", "degraded: slow\n"),
+            ("/down", "503 Service Unavailable", "failing: down\n"),
+            ("/other", "404 Not Found", "404 Not Found\n"),
+        ] {
+            let answer = ask(
+                address,
+                format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes(),
+            )
+            .await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+                "{path}: {answer}"
+            );
+            assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{path}: {answer}");
+        }
+        let head = ask(address, b"HEAD /down HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(
+            head.starts_with("HTTP/1.1 503") && head.ends_with("\r\n\r\n"),
+            "{head}"
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_but_reading_is_answered_and_nothing_long_is_heard() {
+        let address = server().await;
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT"] {
+            let request = format!("{method} /fine HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+            let answer = ask(address, request.as_bytes()).await;
+            assert!(!answer.starts_with("HTTP/1.1 2"), "{method}: {answer}");
+        }
+        let many = "a: b\r\n".repeat(MAX_HEADERS + 1);
+        let long = format!("a: {}\r\n", "b".repeat(2 * MAX_HEAD_BYTES));
+        for headers in [many, long] {
+            let answer = ask(address, format!("GET /fine HTTP/1.1\r\n{headers}\r\n").as_bytes()).await;
+            assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+        }
+        let answer = ask(address, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc").await;
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+        let again = ask(
+            address,
+            b"GET /fine HTTP/1.1\r\nhost: x\r\n\r\nGET /fine HTTP/1.1\r\nhost: x\r\n\r\n",
+        )
+        .await;
+        assert_eq!(
+            again.matches("HTTP/1.1 200").count(),
+            1,
+            "one request a connection"
+        );
+    }
+}

@@ -14,7 +14,9 @@ fn lines(text: &str, metric: &str) -> Vec<String> {
         line.strip_prefix(metric)
             .is_some_and(|rest| rest.starts_with(['{', ' ']))
     };
-    text.lines().filter(of_metric).map(str::to_owned).collect()
+    let mut lines: Vec<String> = text.lines().filter(of_metric).map(str::to_owned).collect();
+    lines.sort();
+    lines
 }
 
 #[test]
@@ -28,8 +30,7 @@ fn the_names_and_labels_are_those_of_the_interface() {
             "kubeassume_sync_total{status=\"success\",publisher=\"s3\"} 0"
         ]
     );
-    let mut rotation = count("kubeassume_rotation_total");
-    rotation.sort();
+    let rotation = count("kubeassume_rotation_total");
     assert_eq!(
         rotation,
         [
@@ -102,8 +103,7 @@ fn what_is_gone_from_the_status_is_gone_from_the_metrics() {
         .endpoints
         .insert("10.0.0.2:6443".to_owned(), Some("refused".to_owned()));
     let text = metrics.encode(&status);
-    let mut reachable = lines(&text, "kubeassume_endpoint_reachable");
-    reachable.sort();
+    let reachable = lines(&text, "kubeassume_endpoint_reachable");
     assert_eq!(
         reachable,
         [
