@@ -92,3 +92,10 @@ fn embed_merger() {
         assert!(said.contains(line), "{said}");
     }
 }
+
+#[test]
+fn own_document_store() {
+    let output = run("own_document_store", &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("the table conforms"));
+}

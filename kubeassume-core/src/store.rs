@@ -2,7 +2,7 @@
 //!
 //! One [`DocumentStore`] per backend, each as small as its API allows. A store does not order writes,
 //! compare contents or retry: [`StorePublisher`](crate::StorePublisher) does, once for all of them.
-//! Each implementation must pass [`testing::store`](crate::testing), which first proves that the server
+//! Each implementation must pass `testing::store::conformance`, which first proves that the server
 //! really refuses a stale write.
 
 use std::borrow::Cow;

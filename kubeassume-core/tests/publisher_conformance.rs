@@ -1,4 +1,11 @@
 //! The publish algorithm on a perfect store, and on thousands of bad days.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say plainly what they expect"
+)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,11 @@
 //! The stores for tests keep what they promise, and the suites find a store that does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say plainly what they expect"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

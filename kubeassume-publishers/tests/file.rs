@@ -1,4 +1,11 @@
 //! The directory keeps what every store must keep, also when somebody pulls the plug between two steps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say plainly what they expect"
+)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,6 +1,13 @@
 //! Several processes count up in one document; some are killed while they do. No count is lost.
 //!
 //! A program of its own, because it starts itself again as the counting processes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say plainly what they expect"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -1,5 +1,12 @@
 //! What `S3Store` asks of a server and makes of its answers, in front of a server that says what a test
 //! wants. Whether a real one agrees is for the conformance test of the workspace's `tests` package.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests say plainly what they expect"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

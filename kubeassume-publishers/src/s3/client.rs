@@ -161,7 +161,7 @@ mod tests {
             format!("{begin}!!!!\n{end}"),
             format!("{begin}MAA=\n"),
             format!("{begin}MAA=\n{end}"),
-            format!("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"),
+            "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n".to_owned(),
         ] {
             let tls = Tls {
                 ca_pem: Some(pem.clone().into_bytes()),

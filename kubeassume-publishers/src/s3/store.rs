@@ -256,7 +256,7 @@ impl DocumentStore for S3Store {
                 Ok(there) => self.probe(&path, there.as_ref()).await?,
                 // Amazon hides absence from whoever may not list, and honours preconditions.
                 Err(StoreError::Denied(_)) if self.config.endpoint.is_none() => {
-                    self.probe(&path, None).await?
+                    self.probe(&path, None).await?;
                 }
                 Err(StoreError::Denied(reason)) => {
                     let key = self.config.key(&path);
