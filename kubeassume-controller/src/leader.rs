@@ -111,15 +111,17 @@ impl Term {
             return Ok(Outcome::Settled);
         }
         let settings = self.replica.settings.clone();
-        let base_state = base
-            .clone()
-            .unwrap_or_else(|| State::new(settings.owner, settings.headers.clone()));
+        let base_state = base.clone().unwrap_or_else(|| {
+            let mut state = State::new(settings.owner, settings.headers.clone());
+            // Like a generation: above every state before it, should a backup bring an older one back.
+            state.revision = u64::try_from(now.as_millisecond()).unwrap_or_default();
+            state
+        });
         self.ring.resume(base_state);
         self.ring.set_headers(settings.headers.clone());
-        let mut events = match self.ring.observe(&observation, now) {
-            Ok(events) => events,
-            Err(error) => return Ok(self.blocked(error.to_string())),
-        };
+        let observed = self.ring.observe(&observation, now);
+        let blocked = observed.as_ref().err().map(ToString::to_string);
+        let mut events = observed.unwrap_or_default();
         events.extend(self.claim().await);
         for found in self
             .replica
@@ -133,7 +135,10 @@ impl Term {
         if let Err(error) = self.ring.publication(&self.replica.parts.issuer, now) {
             return Ok(self.blocked(error.to_string()));
         }
-        self.replica.status.send_modify(|status| status.blocked = None);
+        match blocked {
+            Some(reason) => drop(self.blocked(reason)),
+            None => self.replica.status.send_modify(|status| status.blocked = None),
+        }
         if Some(self.ring.state()) == base.as_ref() {
             return Ok(Outcome::Settled);
         }

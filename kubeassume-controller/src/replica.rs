@@ -74,7 +74,11 @@ impl Replica {
             let Loaded { stored, version } = self.parts.state.load().await?;
             let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let (state, reason) = match (stored, memory) {
-                (Stored::Newer(publication), _) => {
+                (Stored::Newer(None), _) => {
+                    let reason = "a newer version wrote it and its documents do not fit it";
+                    return Err(StateError::Unpublishable(reason.to_owned()));
+                }
+                (Stored::Newer(Some(publication)), _) => {
                     return Ok(self.publish(
                         Confirmed {
                             publication,
@@ -177,6 +181,20 @@ impl Replica {
         }
     }
 
+    /// A key that this replica must not publish: a backup from before its revocation was restored, or the
+    /// leader does not have this configuration yet.
+    fn revoked_in<'c>(&self, confirmed: &'c Confirmed) -> Option<&'c str> {
+        let entries = &confirmed.state.as_ref()?.keys;
+        let mut revoked = self
+            .settings
+            .policy
+            .revoked
+            .iter()
+            .filter_map(|key| entries.get(key));
+        let published = revoked.find(|entry| entry.state.is_published())?;
+        Some(&published.kid)
+    }
+
     fn remember(&self, state: &State) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let next = match memory.take() {
@@ -222,6 +240,12 @@ impl Authority for Replica {
     async fn current(&self) -> Result<Publication, StateError> {
         let reading = self.confirm().await?;
         let absent = || StateError::Unpublishable("there is no state".to_owned());
-        Ok(reading.confirmed.ok_or_else(absent)?.publication)
+        let confirmed = reading.confirmed.ok_or_else(absent)?;
+        match self.revoked_in(&confirmed) {
+            None => Ok(confirmed.publication),
+            Some(kid) => Err(StateError::Unpublishable(format!(
+                "it publishes key {kid:?}, which the configuration revokes; the leader has to remove it first"
+            ))),
+        }
     }
 }

@@ -64,8 +64,9 @@ pub enum Stored {
     Missing,
     /// It is no snapshot: edited or damaged. To be rewritten.
     Corrupt(Corrupt),
-    /// A newer version of the software wrote it. Never overwritten; its documents are still published.
-    Newer(Publication),
+    /// A newer version of the software wrote it. Never overwritten; its documents are still published, if
+    /// this version can tell that they are whole.
+    Newer(Option<Publication>),
     /// A snapshot.
     Snapshot(Box<Snapshot>),
 }
@@ -106,8 +107,18 @@ impl Snapshot {
     /// Reads the three entries back, for one issuer, checking that the documents are the ones that the
     /// state stands for: bytes, headers, issuer, and exactly the keys that the state publishes.
     pub fn decode(entries: [&str; 3], issuer: &IssuerUrl) -> Stored {
-        match decode(entries, issuer) {
-            Ok(stored) => stored,
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Reader {
+            min_reader: u32,
+        }
+        let newer = serde_json::from_str(entries[2]).is_ok_and(|r: Reader| r.min_reader > SCHEMA_VERSION);
+        match decode_documents(entries, issuer) {
+            documents if newer => Stored::Newer(documents.ok().map(|(publication, _)| publication)),
+            Ok((publication, keys)) => match decode_state(entries[2], &keys) {
+                Ok(state) => Stored::Snapshot(Box::new(Snapshot { state, publication })),
+                Err(corrupt) => Stored::Corrupt(corrupt),
+            },
             Err(corrupt) => Stored::Corrupt(corrupt),
         }
     }
@@ -117,13 +128,15 @@ impl Snapshot {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope {
-    min_reader: u32,
     owner: Owner,
     headers: Headers,
     documents: DocumentMarks,
 }
 
-fn decode([discovery, jwks, state]: [&str; 3], issuer: &IssuerUrl) -> Result<Stored, Corrupt> {
+fn decode_documents(
+    [discovery, jwks, state]: [&str; 3],
+    issuer: &IssuerUrl,
+) -> Result<(Publication, KeySet), Corrupt> {
     let envelope: Envelope = serde_json::from_str(state).map_err(|e| Corrupt::State(e.to_string()))?;
     let document = |bytes: &str, content_type: &str, generation| Document {
         bytes: Bytes::copy_from_slice(bytes.as_bytes()),
@@ -154,13 +167,14 @@ fn decode([discovery, jwks, state]: [&str; 3], issuer: &IssuerUrl) -> Result<Sto
     }
     let keys = match KeySet::parse(jwks.as_bytes()) {
         Ok(parsed) => parsed.keys,
-        // Only a revocation publishes nothing; the state says whether there was one.
+        // Only a revocation publishes nothing; `decode_state` asks whether there was one.
         Err(Refusal::Empty(left_out)) if left_out.is_empty() => KeySet::default(),
         Err(refusal) => return Err(Corrupt::Jwks(refusal)),
     };
-    if envelope.min_reader > SCHEMA_VERSION {
-        return Ok(Stored::Newer(publication));
-    }
+    Ok((publication, keys))
+}
+
+fn decode_state(state: &str, keys: &KeySet) -> Result<State, Corrupt> {
     let state: State = serde_json::from_str(state).map_err(|e| Corrupt::State(e.to_string()))?;
     let published = state.published().map_err(Corrupt::Jwks)?;
     if let Some(foreign) = keys.iter().find(|key| published.by_kid(key.kid()) != Some(*key)) {
@@ -172,7 +186,7 @@ fn decode([discovery, jwks, state]: [&str; 3], issuer: &IssuerUrl) -> Result<Sto
     if keys.is_empty() && !state.keys.values().any(|entry| entry.state.is_revoked()) {
         return Err(Corrupt::Jwks(Refusal::Empty(Vec::new())));
     }
-    Ok(Stored::Snapshot(Box::new(Snapshot { state, publication })))
+    Ok(state)
 }
 
 /// Why a stored object is no snapshot.

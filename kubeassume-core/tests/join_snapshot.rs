@@ -266,7 +266,11 @@ fn a_newer_schema_is_not_corrupt_and_its_documents_are_there() {
     // What this version could not even read.
     state["keys"] = json!(["another", "shape"]);
     entries[2] = state.to_string();
-    assert_eq!(decode(&entries), Stored::Newer(snapshot.publication));
+    assert_eq!(decode(&entries), Stored::Newer(Some(snapshot.publication)));
+    // Damaged, it is still not ours to overwrite.
+    let jwks = std::mem::replace(&mut entries[1], r#"{"keys":[]}"#.to_owned());
+    assert_eq!(decode(&entries), Stored::Newer(None));
+    entries[1] = jwks;
     state["minReader"] = json!(1);
     entries[2] = state.to_string();
     assert!(matches!(corrupt(&entries), Corrupt::State(_)));

@@ -483,6 +483,17 @@ fn a_set_beyond_the_limit_changes_nothing() {
     let over = two(Some(&keys(0..100)), Some(&keys(99..101)));
     assert!(matches!(ring.observe(&over, at(1)), Err(RingError::Limit(_))));
     assert_eq!(ring, before);
+
+    // A revocation waits for nothing, not even for a set that fits.
+    let revoked = rsa("k7", 7);
+    let mut revoking = policy(100);
+    revoking.revoked = [revoked.thumbprint()].into();
+    let mut ring = KeyRing::new(ring.into_state(), revoking);
+    let over = two(Some(&keys(0..100)), Some(&keys(99..102)));
+    assert!(matches!(ring.observe(&over, at(2)), Err(RingError::Limit(_))));
+    assert_eq!(standing(&ring, &revoked), Some(KeyState::Revoked(at(2))));
+    assert_eq!(ring.publishable().unwrap().len(), 99);
+    assert!(ring.state().revision > before.state().revision);
 }
 
 #[test]

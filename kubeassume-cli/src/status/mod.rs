@@ -75,7 +75,7 @@ impl Status {
 fn publication(seen: &Seen) -> Option<&Publication> {
     match &seen.stored {
         Stored::Snapshot(snapshot) => Some(&snapshot.publication),
-        Stored::Newer(publication) => Some(publication),
+        Stored::Newer(publication) => publication.as_ref(),
         Stored::Missing | Stored::Corrupt(_) => None,
     }
 }

@@ -104,11 +104,16 @@ impl KeyRing {
     /// Takes one cycle's answers into account, seen at `now` by the local clock.
     ///
     /// # Errors
-    /// [`RingError::Limit`] when the keys together exceed what relying parties read; the ring is as before.
+    /// [`RingError::Limit`] when the keys together exceed what relying parties read; then nothing but
+    /// revocations was taken into account.
     pub fn observe(&mut self, observation: &Observation, now: Timestamp) -> Result<Vec<Event>, RingError> {
         let mut next = self.clone();
         let events = Cycle::new(observation, now).run(&mut next);
-        next.state.published()?;
+        if let Err(refusal) = next.state.published() {
+            // A revocation waits for nothing, not even for a set that fits.
+            Cycle::new(observation, now).change(self, Cycle::revoke);
+            return Err(refusal.into());
+        }
         *self = next;
         Ok(events)
     }
@@ -208,24 +213,29 @@ impl<'o> Cycle<'o> {
     }
 
     fn run(mut self, ring: &mut KeyRing) -> Vec<Event> {
-        let before = ring.state.clone();
-        // Entries that this cycle changes bear the revision that it will have.
-        ring.state.revision = ring.state.revision.saturating_add(1);
-        self.revoke(ring);
-        let mut present = self.present(ring);
-        self.settle_conflicts(ring, &mut present);
-        for (thumbprint, key) in &present {
-            self.serve(ring, thumbprint, key.as_ref());
-        }
-        self.miss(ring, &present);
-        self.expire(ring, &present);
-        self.remember_endpoints(ring);
-
-        ring.state.revision = before.revision;
-        if ring.state != before {
-            ring.state.revision = ring.state.revision.saturating_add(1);
-        }
+        self.change(ring, |cycle, ring| {
+            cycle.revoke(ring);
+            let mut present = cycle.present(ring);
+            cycle.settle_conflicts(ring, &mut present);
+            for (thumbprint, key) in &present {
+                cycle.serve(ring, thumbprint, key.as_ref());
+            }
+            cycle.miss(ring, &present);
+            cycle.expire(ring, &present);
+            cycle.remember_endpoints(ring);
+        });
         self.events
+    }
+
+    /// Raises the revision if something changes; the changed entries bear the raised one.
+    fn change(&mut self, ring: &mut KeyRing, change: impl FnOnce(&mut Self, &mut KeyRing)) {
+        let before = ring.state.clone();
+        ring.state.revision = ring.state.revision.saturating_add(1);
+        change(self, ring);
+        let raised = std::mem::replace(&mut ring.state.revision, before.revision);
+        if ring.state != before {
+            ring.state.revision = raised;
+        }
     }
 
     fn revoke(&mut self, ring: &mut KeyRing) {
