@@ -81,7 +81,7 @@ impl Server {
         for _ in 0..count {
             stores.push(self.open(&self.config()).await);
         }
-        Stores(stores.into(), AtomicUsize::new(0))
+        Stores(stores, AtomicUsize::new(0))
     }
 }
 
