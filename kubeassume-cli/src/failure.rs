@@ -11,6 +11,7 @@ pub(crate) const EXIT_FAILED: u8 = 1;
 /// The command was not understood.
 pub(crate) const EXIT_USAGE: u8 = 2;
 /// `publish` kept keys that only the public copy has.
+#[cfg(feature = "kube")]
 pub(crate) const EXIT_KEPT: u8 = 3;
 
 /// Why a command did not succeed. Holds text for people only; never a token or a credential.

@@ -91,6 +91,7 @@ impl Paint {
     }
 
     /// Colour when standard error is a terminal that wants it.
+    #[cfg(feature = "demo")]
     pub(crate) fn stderr() -> Self {
         Self(io::stderr().is_terminal() && colour_allowed())
     }
@@ -111,6 +112,7 @@ impl Paint {
     }
 
     /// Something less important.
+    #[cfg(feature = "demo")]
     pub(crate) fn dim(self, text: &str) -> String {
         self.with("2", text)
     }

@@ -49,7 +49,7 @@ impl Verify {
         if self.token.as_deref() == Some("-") && self.cacert.as_deref() == Some("-") {
             return Err(Failure::usage("standard input (-) can be read only once"));
         }
-        let token = self.token.as_deref().map(|file| read_token(file)).transpose()?;
+        let token = self.token.as_deref().map(read_token).transpose()?;
         let reader = Arc::new(public_reader(self.cacert.as_deref())?);
         runtime::block_on(async {
             match (token, &self.audience) {

@@ -84,10 +84,7 @@ impl Outcome {
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         if self.tokens_rejected > 0 {
             let failure = Failure::new(format!("{} valid tokens were rejected", self.tokens_rejected));
-            let failure = self
-                .first_rejection
-                .iter()
-                .fold(failure, |failure, first| failure.cause(first));
+            let failure = self.first_rejection.iter().fold(failure, Failure::cause);
             let needed = (Pace::TOKEN_LIFE + Pace::MAX_AGE).as_secs_f64();
             return Err(match self.overlap_seconds < needed {
                 true => failure.next(format!(

@@ -229,7 +229,7 @@ impl History {
                     };
                 }
                 Step::Rotation(Event::NewKey(key)) if key.kid == kid => {
-                    lane.public = lane.public.or(Some(*at))
+                    lane.public = lane.public.or(Some(*at));
                 }
                 Step::Rotation(Event::Retiring { key, .. }) if key.kid == kid => {
                     lane.retiring = lane.retiring.or(Some(*at));

@@ -3,6 +3,7 @@
     dead_code,
     missing_docs,
     unreachable_pub,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "test support: each test uses a part of it, and a broken promise ends the test"
