@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kubeassume_core::clock::Jitter;
-use kubeassume_core::{Event, KeyName, PublishError, Published, Publisher, Verification};
+use kubeassume_core::{Event, KeyName, Publication, PublishError, Published, Publisher, Verification};
 
 use crate::Notice;
 use crate::replica::{Confirmed, RETRY, Replica};
@@ -44,7 +44,7 @@ impl SinkLoop {
         loop {
             let current = confirmed.borrow_and_update().clone();
             let mut wait = self.replica.settings.sync_period;
-            if let Some(current) = current.filter(|current| self.may_write(current)) {
+            if let Some(current) = current {
                 let news = done.as_ref().map(|done| &done.publication) != Some(&current.publication);
                 if news && !self.replica.status.borrow().leading {
                     self.give_precedence().await;
@@ -81,8 +81,25 @@ impl SinkLoop {
         self.replica.clock().sleep(pause).await;
     }
 
-    /// Publishes and reads back; whether both went well.
+    /// Publishes and reads back; whether both went well. What the public sees does not depend on whether
+    /// this replica may write: it is read back in any case.
     async fn bring(&self, confirmed: &Confirmed) -> bool {
+        let published = match self.may_write(confirmed) {
+            true => self.publish(confirmed).await,
+            false => None,
+        };
+        // A publication that failed may have been superseded meanwhile.
+        let newest = || Some(self.replica.confirmed.borrow().as_ref()?.publication.clone());
+        let Some(current) = published.clone().or_else(newest) else {
+            return false;
+        };
+        let verification = self.publisher.verify(&current).await;
+        self.read_back(&verification, published.is_some());
+        published.is_some() && matches!(verification, Verification::Verified)
+    }
+
+    /// What the sink holds then; `None` when that failed.
+    async fn publish(&self, confirmed: &Confirmed) -> Option<Publication> {
         let clock = self.replica.clock();
         let begun = clock.monotonic();
         let result = self
@@ -93,13 +110,11 @@ impl SinkLoop {
         match result {
             Ok(published) => {
                 self.published(&published, confirmed, took);
-                let verification = self.publisher.verify(&published.publication).await;
-                self.read_back(&verification);
-                matches!(verification, Verification::Verified)
+                Some(published.publication)
             }
             Err(error) => {
                 self.failed(&error, took);
-                false
+                None
             }
         }
     }
@@ -129,16 +144,20 @@ impl SinkLoop {
         });
     }
 
-    fn read_back(&self, verification: &Verification) {
+    fn read_back(&self, verification: &Verification, published: bool) {
         let now = self.replica.clock().monotonic();
-        self.update(|sink| match verification {
-            Verification::Verified => {
+        self.update(|sink| {
+            if matches!(verification, Verification::Verified) {
                 sink.verified = Some(now);
-                sink.error = None;
             }
-            // A cache that is allowed to be behind is no error.
-            Verification::Propagating(_) => sink.error = None,
-            Verification::Failed(error) => sink.error = Some(error.to_string()),
+            // Why it could not be published says more than what the public sees of it.
+            if published {
+                sink.error = match verification {
+                    Verification::Failed(error) => Some(error.to_string()),
+                    // A cache that is allowed to be behind is no error.
+                    Verification::Verified | Verification::Propagating(_) => None,
+                };
+            }
         });
         self.replica.notice(&Notice::ReadBack {
             publisher: self.publisher.kind(),
