@@ -192,6 +192,11 @@ impl ApiServer {
         kubernetes::client(&self.url(), &self.shared.ca_der, token)
     }
 
+    /// A client in another user's name, with these groups: the admin may impersonate everybody.
+    pub fn client_of(&self, user: &str, groups: &[&str]) -> Client {
+        kubernetes::client_of(&self.url(), &self.shared.ca_der, self.admin_token(), user, groups)
+    }
+
     /// Writes a kubeconfig for this server and token, and returns its path.
     pub fn kubeconfig(&self, name: &str, token: &str) -> PathBuf {
         let path = self.shared.folder.join(format!("{name}.kubeconfig"));

@@ -1,0 +1,159 @@
+//! A cluster: API servers on one etcd with `deploy/` applied, and the operator who rolls its keys.
+
+use std::process::Command;
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use kubeassume_tests::{ApiServer, ApiServerConfig, Etcd, SigningKey, Testbed, until};
+use xtask::testbed::Server;
+
+use crate::book::Book;
+use crate::bucket::Bucket;
+use crate::replica::LIMIT;
+use crate::traffic::{AUDIENCE, POD};
+use crate::view::{NAMESPACE, View};
+
+/// The ServiceAccount of `deploy/`.
+pub(crate) const ACCOUNT: &str = "kubeassume";
+
+pub(crate) struct Cluster {
+    pub(crate) servers: Vec<ApiServer>,
+    /// What signs the pods' tokens at first.
+    pub(crate) key: SigningKey,
+    /// What signed the controllers' own tokens. Kubelets renew such a token long before its key goes;
+    /// here the key stays instead, served by all API servers for ever.
+    pub(crate) bootstrap: SigningKey,
+    /// A token of the controllers' ServiceAccount, valid for a day.
+    pub(crate) token: String,
+    pub(crate) view: View,
+    bucket: Bucket,
+    book: Book,
+}
+
+impl Cluster {
+    /// Starts API servers that keep their objects under this prefix, and applies `deploy/`.
+    pub(crate) async fn start(
+        bed: &Testbed,
+        etcd: &Etcd,
+        prefix: &str,
+        servers: usize,
+        issuer: &str,
+        bucket: &Bucket,
+        book: &Book,
+    ) -> Self {
+        let (key, bootstrap) = (SigningKey::rsa(), SigningKey::rsa());
+        book.served(key.kid());
+        book.served(bootstrap.kid());
+        let config = |signing: &SigningKey| ApiServerConfig {
+            etcd_prefix: prefix.to_owned(),
+            served_keys: vec![key.clone(), bootstrap.clone()],
+            audiences: vec![issuer.to_owned(), AUDIENCE.to_owned()],
+            ..ApiServerConfig::new(etcd, issuer, signing)
+        };
+        let first = bed.api_server(config(&bootstrap)).await;
+        first.service_account(POD.0, POD.1).await;
+        apply_deploy(bed, &first).await;
+        let token = controller_token(&first.client()).await;
+        let mut all = vec![first];
+        for _ in 1..servers {
+            all.push(bed.api_server(config(&key)).await);
+        }
+        all[0].kill().await;
+        all[0].start_with(&key, &[&key, &bootstrap]).await;
+        Self {
+            view: View::new(all.iter().map(ApiServer::client).collect()),
+            servers: all,
+            key,
+            bootstrap,
+            token,
+            bucket: bucket.clone(),
+            book: book.clone(),
+        }
+    }
+
+    /// A client as `system:masters` of the first API server.
+    pub(crate) fn admin(&self) -> Client {
+        self.servers[0].client()
+    }
+
+    /// A pod's token from the first API server.
+    pub(crate) async fn pod_token(&self) -> String {
+        self.servers[0].token(POD.0, POD.1, AUDIENCE).await
+    }
+
+    /// Restarts the API servers one after the other, hard, with these keys and the bootstrap key.
+    pub(crate) async fn serve(&mut self, signing: &SigningKey, served: &[&SigningKey]) {
+        for key in served {
+            self.book.served(key.kid());
+        }
+        let before = self.servers[0].config().served_keys.clone();
+        let keys = [served, &[&self.bootstrap]].concat();
+        let last = self.servers.len() - 1;
+        for (nth, server) in self.servers.iter_mut().enumerate() {
+            if nth == last {
+                let gone = before.iter().filter(|key| !keys.contains(key));
+                gone.for_each(|key| self.book.withdrawn(key.kid()));
+            }
+            server.kill().await;
+            server.start_with(signing, &keys).await;
+        }
+    }
+
+    /// Rolls to another key by Kubernetes' procedure: add it everywhere, wait until it is public, sign with
+    /// it. The old key is still served afterwards.
+    pub(crate) async fn roll(&mut self, old: &SigningKey, new: &SigningKey) {
+        self.serve(old, &[old, new]).await;
+        self.is_public(new).await;
+        self.serve(new, &[old, new]).await;
+    }
+
+    /// Waits until a key is public; from then on its tokens must be accepted.
+    pub(crate) async fn is_public(&self, key: &SigningKey) {
+        until("a new key to be public", LIMIT, async || {
+            let kids = self.bucket.kids().await?;
+            if kids.iter().any(|kid| kid == key.kid()) {
+                Ok(())
+            } else {
+                Err(format!("{kids:?}"))
+            }
+        })
+        .await;
+        self.book.public(key.kid());
+    }
+}
+
+/// A token of the ServiceAccount of `deploy/`, as its pod would get it.
+async fn controller_token(admin: &Client) -> String {
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), NAMESPACE);
+    let spec = TokenRequestSpec {
+        expiration_seconds: Some(86_400),
+        ..TokenRequestSpec::default()
+    };
+    let request = TokenRequest {
+        spec: Some(spec),
+        ..TokenRequest::default()
+    };
+    let answer = accounts
+        .create_token_request(ACCOUNT, &PostParams::default(), &request)
+        .await;
+    let answer = answer.expect("a token for the ServiceAccount of deploy/");
+    answer.status.and_then(|status| status.token).expect("a token")
+}
+
+/// `kubectl apply`, as an installation does it.
+async fn apply_deploy(bed: &Testbed, server: &ApiServer) {
+    let program = kubeassume_tests::server(Server::Kubectl).await;
+    let output = Command::new(program)
+        .arg("--kubeconfig")
+        .arg(server.kubeconfig("admin", server.admin_token()))
+        .arg("--cache-dir")
+        .arg(bed.path().join("kubectl"))
+        .args(["apply", "-f"])
+        .arg(xtask::repository().join("deploy"))
+        .output()
+        .expect("kubectl starts");
+    let refusal = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "kubectl apply -f deploy/: {refusal}");
+}

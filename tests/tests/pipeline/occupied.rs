@@ -1,0 +1,55 @@
+//! A second cluster with the same issuer is pointed at the same place.
+
+use std::time::Duration;
+
+use crate::book::Book;
+use crate::cluster::Cluster;
+use crate::world::World;
+
+#[tokio::test]
+async fn a_second_cluster_never_writes_to_a_place_that_is_taken() {
+    let world = World::running("occupied", 1, Duration::from_secs(60)).await;
+    let (watch, traffic) = (world.watch(), world.traffic().await);
+    let (writes, documents) = (world.writes(), world.bucket.both().await);
+
+    let (issuer, strangers) = (world.bucket.issuer(), Book::new(world.overlap));
+    let second = Cluster::start(
+        &world.bed,
+        &world.etcd,
+        "/second",
+        1,
+        &issuer,
+        &world.bucket,
+        &strangers,
+    )
+    .await;
+    let mut stranger = world.replica(&second, "second-0", 0, &issuer);
+    stranger.start();
+    stranger.answers("/readyz", 200).await;
+    second.view.tells("Blocked", "is occupied").await;
+    let owner = documents[0].as_ref().and_then(|jwks| jwks.owner.clone()).unwrap();
+    assert!(
+        stranger.log().contains(&owner),
+        "the log names the owner of the place"
+    );
+    stranger
+        .counts("kubeassume_verify_failures_total", &[("hop", "jwks")], 3.0)
+        .await;
+    assert_eq!(stranger.health("/verifiedz").await.unwrap().0, 503);
+
+    // Both go on for some periods; each in its own way.
+    world.periods(4).await;
+    assert_eq!(world.writes(), writes, "nobody wrote");
+    assert_eq!(world.bucket.both().await, documents);
+    world.all_answer("/verifiedz", 200).await;
+    let foreign = second.pod_token().await;
+    for (name, mut party) in world.parties().await {
+        assert!(
+            !party.verify(&foreign).await.ok,
+            "{name} accepts the second cluster"
+        );
+    }
+    traffic.end().await;
+    watch.end().await;
+    assert_eq!(stranger.stop().await, Some(0));
+}
