@@ -91,7 +91,7 @@ impl Replica {
                     self.remember(&stored.state);
                     let Snapshot { state, publication } = *stored;
                     match memory {
-                        Some(memory) if state.lacks(&memory) => (
+                        Some(memory) if state != memory && state.lacks(&memory) => (
                             memory.join(&state),
                             "it lacks something that this replica has seen".to_owned(),
                         ),
@@ -198,6 +198,8 @@ impl Replica {
     fn remember(&self, state: &State) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let next = match memory.take() {
+            // Nearly always, once a period and before every write.
+            Some(known) if known == *state => known,
             // What a later revision forgot on purpose need not be remembered here either.
             Some(known) if state.revision > known.revision && !state.lacks(&known) => state.clone(),
             Some(known) => known.join(state),
