@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::world::World;
 
 #[tokio::test]
-async fn a_second_cluster_never_writes_to_a_place_that_is_taken() {
+async fn a_second_cluster_writes_nothing_to_a_taken_place_until_an_administrator_says_so() {
     let world = World::running("occupied", 1, Duration::from_secs(60)).await;
     let (watch, traffic) = (world.watch(), world.traffic().await);
     let (writes, documents) = (world.writes(), world.bucket.both().await);
@@ -52,4 +52,29 @@ async fn a_second_cluster_never_writes_to_a_place_that_is_taken() {
     traffic.end().await;
     watch.end().await;
     assert_eq!(stranger.stop().await, Some(0));
+
+    // An administrator decides otherwise. The first cluster gives way, and says so; nobody writes in turns.
+    stranger.start_with(&["--take-over"]);
+    stranger.answers("/verifiedz", 200).await;
+    let owner = world.bucket.both().await[0].as_ref().unwrap().owner.clone();
+    assert!(owner.is_some() && owner != documents[0].as_ref().unwrap().owner);
+    world
+        .bucket
+        .shows(&[second.key.kid(), second.bootstrap.kid()])
+        .await;
+    world.all_answer("/verifiedz", 503).await;
+    let writes = world.writes();
+    for replica in &world.replicas {
+        let errors = replica.metrics().await.unwrap().sum(ERRORS.0, ERRORS.1);
+        replica.counts(ERRORS.0, ERRORS.1, errors + 2.0).await;
+        assert!(
+            replica.log().contains(&owner.clone().unwrap()),
+            "the log names the new owner"
+        );
+    }
+    stranger.answers("/verifiedz", 200).await;
+    assert_eq!(world.writes(), writes, "no war of writes");
 }
+
+/// What a replica counts that must not write.
+const ERRORS: (&str, &[(&str, &str)]) = ("kubeassume_publish_errors_total", &[("publisher", "s3")]);

@@ -45,6 +45,11 @@ impl Replica {
 
     /// Starts the process; it may take its time until it is ready.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// As [`start`](Self::start), with more flags.
+    pub(crate) fn start_with(&mut self, flags: &[&str]) {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let launch = Launch::new(&self.name, binary(Binary::Controller), &self.log)
             .arg("run")
@@ -54,6 +59,7 @@ impl Replica {
             .arg(&self.kubeconfig)
             .args(["--health-listen", &format!("127.0.0.1:{}", self.health)])
             .args(["--metrics-listen", &format!("127.0.0.1:{}", self.metrics)])
+            .args(flags)
             .env("POD_NAME", &self.name);
         let launch = self
             .environment
