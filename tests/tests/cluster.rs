@@ -12,12 +12,13 @@
 use std::cell::Cell;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::coordination::v1::Lease as LeaseObject;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::AuthInfo;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -30,6 +31,7 @@ use kubeassume_core::{
 };
 use kubeassume_tests::{ApiServer, ApiServerConfig, SigningKey, Testbed, until};
 use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use xtask::testbed::Server;
 
@@ -136,6 +138,109 @@ async fn the_source_reads_each_server_with_the_rights_of_deploy() {
     let observation = shared.observe().await;
     assert_eq!(observation.addressing, Addressing::Shared);
     assert_eq!(kids(&observation, &one), [rsa.kid()]);
+}
+
+/// A load balancer that gives each new connection to the next server.
+struct Balancer {
+    url: String,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Balancer {
+    async fn start(servers: &[&ApiServer]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let servers: Vec<String> = servers.iter().map(|api| endpoint(api)).collect();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let nth = counted.fetch_add(1, Ordering::SeqCst);
+                let server = servers[nth % servers.len()].clone();
+                tokio::spawn(async move {
+                    // A server that is down: the client's connection just ends.
+                    if let Ok(mut server) = TcpStream::connect(server).await {
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        });
+        Self { url, connections }
+    }
+}
+
+#[tokio::test]
+async fn one_address_of_several_servers_is_read_until_several_answered() {
+    let bed = Testbed::new("balancer");
+    let etcd = bed.etcd().await;
+    let (rsa, ec) = (SigningKey::rsa(), SigningKey::p256());
+    let first = bed.api_server(ApiServerConfig::new(&etcd, ISSUER, &rsa)).await;
+    let mut second = bed.api_server(ApiServerConfig::new(&etcd, ISSUER, &ec)).await;
+    let balancer = Balancer::start(&[&first, &second]).await;
+    let mut config = config(&bed, &first, first.admin_token());
+    config.cluster_url = balancer.url.parse().unwrap();
+    // The token file of one server is not that of the other: what both let anybody read is enough here.
+    config.auth_info = AuthInfo::default();
+    for api in [&first, &second] {
+        let anybody = json!({"subjects": [{
+            "kind": "Group", "name": "system:unauthenticated", "apiGroup": "rbac.authorization.k8s.io",
+        }]});
+        let bindings: Api<ClusterRoleBinding> = Api::all(api.client());
+        bindings
+            .patch(
+                "system:service-account-issuer-discovery",
+                &PatchParams::default(),
+                &Patch::Merge(anybody),
+            )
+            .await
+            .unwrap();
+    }
+    let source = ApiServerSource::new(&config, &Servers::Shared, issuer()).unwrap();
+    let name = balancer.url.trim_start_matches("https://");
+
+    let mut expected = vec![rsa.kid().to_owned(), ec.kid().to_owned()];
+    expected.sort();
+    assert_eq!(kids(&source.observe().await, name), expected);
+    assert_eq!(
+        balancer.connections.load(Ordering::SeqCst),
+        3,
+        "a connection for each read"
+    );
+
+    second.kill().await;
+    for begins_with in ["the dead", "the living"] {
+        let before = balancer.connections.load(Ordering::SeqCst);
+        let seen = source.observe().await;
+        assert_eq!(
+            kids(&seen, name),
+            [rsa.kid()],
+            "{begins_with} server first: it hides nobody"
+        );
+        let made = balancer.connections.load(Ordering::SeqCst) - before;
+        assert!(made > 3, "what failed is read again, not {made} times");
+        // So that the next poll begins with the other one.
+        if made % 2 == 0 {
+            let _ = TcpStream::connect(name).await.unwrap();
+            until("the balancer to have met it", LIMIT, async || {
+                let met = balancer.connections.load(Ordering::SeqCst) - before;
+                if met > made { Ok(()) } else { Err("not yet") }
+            })
+            .await;
+        }
+    }
+    drop(first);
+    let mut first_gone = source.observe().await;
+    until("nobody to be left", LIMIT, async || {
+        first_gone = source.observe().await;
+        if first_gone.is_complete() {
+            Err("it still answers")
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    assert!(matches!(failure(&first_gone), SourceError::Unreachable(_)));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use ::kube::Config;
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
 use http::Uri;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::config;
@@ -21,6 +23,12 @@ const CONCURRENT: usize = 8;
 /// How often a shared address is read in one cycle, each time over a new connection: enough to meet more
 /// than one of the servers behind it.
 const SHARED_READS: usize = 3;
+
+/// How often what is missing of them is tried.
+const SHARED_ROUNDS: usize = 8;
+
+/// How long they may take together: below the time after which a leader throws an observation away.
+const SHARED_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Which API servers are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,10 +113,14 @@ impl ApiServerSource {
     /// Repeats what did not get through as long as something does: one dead server behind the address
     /// must not hide the others.
     async fn read_shared(&self, address: &Address) -> Result<Read, SourceError> {
+        let end = Instant::now() + SHARED_TIMEOUT;
         let mut reads = Vec::with_capacity(SHARED_READS);
-        while reads.len() < SHARED_READS {
-            let before = reads.len();
-            let round = join_all((before..SHARED_READS).map(|_| self.dialer.read(address))).await;
+        for _ in 0..SHARED_ROUNDS {
+            let missing = reads.len()..SHARED_READS;
+            let round = join_all(missing.map(|_| self.dialer.read(address)));
+            let Ok(round) = timeout_at(end, round).await else {
+                break;
+            };
             let mut failure = None;
             for read in round {
                 match read {
@@ -119,11 +131,16 @@ impl ApiServerSource {
                     Err(error) => return Err(error),
                 }
             }
-            if let Some(error) = failure.filter(|_| reads.len() == before) {
-                return Err(error);
+            match failure {
+                None => return union(reads),
+                Some(error) if reads.is_empty() => return Err(error),
+                Some(_) => {}
             }
         }
-        union(reads)
+        Err(SourceError::Unreachable(format!(
+            "only {} of {SHARED_READS} reads through this address succeeded",
+            reads.len()
+        )))
     }
 }
 
@@ -247,6 +264,7 @@ fn address(uri: &Uri, server_name: Option<&str>) -> Result<Address, SourceError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Timestamp;
 
     fn each(endpoints: &[&str]) -> Result<Vec<Address>, SourceError> {
         let endpoints: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
@@ -300,5 +318,36 @@ mod tests {
         assert_eq!(address.name, "rancher.example.com:443");
         assert_eq!(address.prefix, "/k8s/clusters/c-1");
         assert_eq!(address.server_name.to_str(), "rancher.example.com");
+    }
+
+    fn read(keys: &[(&str, &str)], date: i64) -> Read {
+        let keys: Vec<String> = keys
+            .iter()
+            .map(|(kid, point)| format!(r#"{{"kty":"EC","crv":"P-256","kid":"{kid}",{point}}}"#))
+            .collect();
+        let document = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+        Read {
+            parsed: KeySet::parse(document.as_bytes()).unwrap(),
+            date: Timestamp::from_second(date).ok(),
+        }
+    }
+
+    // RFC 7515 appendix A.3 and RFC 7517 appendix A.1.
+    const ONE: &str = r#""x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
+    const TWO: &str = r#""x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM""#;
+
+    #[test]
+    fn reads_through_one_address_add_up_and_a_kid_with_two_keys_refuses_them_all() {
+        let both = union(vec![read(&[("a", ONE)], 20), read(&[("a", ONE), ("b", TWO)], 10)]).unwrap();
+        let kids: Vec<&str> = both.parsed.keys.iter().map(crate::Jwk::kid).collect();
+        assert_eq!(kids, ["a", "b"]);
+        assert_eq!(both.date, Timestamp::from_second(10).ok());
+        // Both kids are foreign ones, each told once.
+        assert_eq!(both.parsed.findings.len(), 2);
+        let collision = union(vec![read(&[("a", ONE)], 20), read(&[("a", TWO)], 20)]);
+        assert!(matches!(
+            collision,
+            Err(SourceError::Refused(crate::Refusal::DuplicateKid(_)))
+        ));
     }
 }
