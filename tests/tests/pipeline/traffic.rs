@@ -1,6 +1,7 @@
 //! Pods that get a token every 100 ms and use their tokens for as long as these live, against relying
 //! parties that share no code with the product.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ pub(crate) const POD: (&str, &str) = ("pods", "app");
 /// How the token names them.
 pub(crate) const SUBJECT: &str = "system:serviceaccount:pods:app";
 
-/// How often a token is minted.
+/// How often a token is minted, by all API servers together.
 const EVERY: Duration = Duration::from_millis(100);
 /// Tokens that a party may fall behind; it then goes on with the newest.
 const QUEUE: usize = 64;
@@ -53,7 +54,7 @@ impl Party {
 /// Pods and relying parties in the background.
 pub(crate) struct Traffic {
     stop: watch::Sender<bool>,
-    mint: JoinHandle<()>,
+    mints: Vec<JoinHandle<()>>,
     parties: Vec<JoinHandle<Tally>>,
     tokens: Tokens,
 }
@@ -74,14 +75,14 @@ pub(crate) struct Tally {
     pub(crate) accepted: usize,
     /// Refused before the key was public, or after its retention: not held against anybody.
     pub(crate) excused: usize,
-    /// Refused although valid and public.
-    pub(crate) rejected: Vec<String>,
+    /// Refused although valid and public: of which key, why, and how often.
+    pub(crate) rejected: BTreeMap<String, usize>,
     /// The kids of accepted tokens.
-    pub(crate) kids: std::collections::BTreeSet<String>,
+    pub(crate) kids: BTreeSet<String>,
 }
 
 impl Traffic {
-    /// Starts minting at these API servers in turn, one that is down left out.
+    /// Starts minting at these API servers, each on its own: one that is down holds up no other's pods.
     pub(crate) fn start(issuers: Vec<Client>, parties: Vec<(&'static str, Party)>, book: &Book) -> Self {
         let tokens = Tokens::default();
         let (news, _) = broadcast::channel(QUEUE);
@@ -98,9 +99,15 @@ impl Traffic {
             };
             tokio::spawn(user.run(news.subscribe()))
         });
+        let parties = parties.collect();
+        let every = EVERY * u32::try_from(issuers.len()).unwrap();
+        let mints = issuers.into_iter().map(|issuer| {
+            let mint = mint(issuer, every, tokens.clone(), news.clone(), stopped.clone());
+            tokio::spawn(mint)
+        });
         Self {
-            parties: parties.collect(),
-            mint: tokio::spawn(mint(issuers, tokens.clone(), news, stopped)),
+            mints: mints.collect(),
+            parties,
             tokens,
             stop,
         }
@@ -137,7 +144,9 @@ impl Traffic {
     /// A valid token was rejected, or a party accepted none.
     pub(crate) async fn end(self) -> Vec<Tally> {
         self.stop.send_replace(true);
-        self.mint.await.expect("the mint ends");
+        for mint in self.mints {
+            mint.await.expect("the mint ends");
+        }
         let mut tallies = Vec::new();
         for party in self.parties {
             tallies.push(party.await.expect("the relying party ends"));
@@ -148,7 +157,7 @@ impl Traffic {
                 tally.name,
                 tally.accepted,
                 tally.excused,
-                tally.rejected.len()
+                tally.rejected.values().sum::<usize>()
             );
         }
         for tally in &tallies {
@@ -160,21 +169,18 @@ impl Traffic {
 }
 
 async fn mint(
-    issuers: Vec<Client>,
+    issuer: Client,
+    every: Duration,
     tokens: Tokens,
     news: broadcast::Sender<Arc<Token>>,
     stopped: watch::Receiver<bool>,
 ) {
-    let mut clock = tokio::time::interval(EVERY);
+    let mut clock = tokio::time::interval(every);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for turn in 0.. {
+    while !*stopped.borrow() {
         clock.tick().await;
-        if *stopped.borrow() {
-            return;
-        }
-        // One that is down, or is starting, must not hold up the pods of the other.
-        let request = pod_token(&issuers[turn % issuers.len()]);
-        let Ok(Ok(text)) = tokio::time::timeout(Duration::from_secs(2), request).await else {
+        // A request that the server's end cut off must not be waited for when it is back.
+        let Ok(Ok(text)) = tokio::time::timeout(Duration::from_secs(1), pod_token(&issuer)).await else {
             continue;
         };
         let token = Arc::new(Token {
@@ -238,9 +244,8 @@ impl User {
             self.tally.accepted += 1;
             self.tally.kids.insert(token.kid.clone());
         } else if self.book.owed(&token.kid, began, ended) {
-            self.tally
-                .rejected
-                .push(format!("a token of {}: {}", token.kid, verdict.error));
+            let what = format!("a token of {}: {}", token.kid, verdict.error);
+            *self.tally.rejected.entry(what).or_default() += 1;
         } else {
             self.tally.excused += 1;
         }
