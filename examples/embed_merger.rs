@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         assert_eq!(
             ring.publishable()?
                 .iter()
-                .map(|key| key.kid())
+                .map(kubeassume_core::Jwk::kid)
                 .collect::<Vec<_>>(),
             expected
         );

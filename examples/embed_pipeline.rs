@@ -34,8 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let reader = Arc::new(StoreReader::new(store.clone(), &issuer));
     let publisher = StorePublisher::new(store, issuer.clone(), reader, clock.clone(), 1);
 
-    // From a real source of randomness in a real operator: two clusters must differ.
-    let owner = Owner::from_random(0x0123_4567_89ab_cdef);
+    let owner = Owner::from_random(0x0123_4567_89ab_cdef); // truly random in a real operator
     let policy = Policy::new(Retention::new(Duration::from_secs(24 * 3600)));
     let controller = Controller::new(
         Parts {

@@ -203,18 +203,20 @@ impl Term {
             if self.ring.state().claims.contains_key(&location) {
                 continue;
             }
-            let claimed = match publisher.inspect().await {
-                Ok(found) => self
-                    .claim_one(&location, &found)
-                    .map_err(|occupied| occupied.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            match claimed {
+            let begun = replica.clock().monotonic();
+            let found = publisher.inspect().await;
+            match found.and_then(|found| Ok(self.claim_one(&location, &found)?)) {
                 Ok(adopted) => events.extend(adopted),
                 Err(error) => {
-                    replica.notice(&Notice::Blocked { reason: &error });
+                    let took = replica.clock().monotonic().saturating_sub(begun);
+                    let publisher = publisher.kind();
+                    replica.notice(&Notice::PublishFailed {
+                        publisher,
+                        took,
+                        error: &error,
+                    });
                     replica.status.send_modify(|status| {
-                        status.sinks.entry(location).or_default().error = Some(error);
+                        status.sinks.entry(location).or_default().error = Some(error.to_string());
                     });
                 }
             }

@@ -114,9 +114,9 @@ fn start(run: Run) -> Result<(), Failure> {
 }
 
 fn log() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env_lossy();
+    // The client's own lines repeat, in bursts, what the notices say of an API server that restarts.
+    let quiet = || EnvFilter::new("info,kube_client::client::builder=off");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::publication::{Owner, Publication};
-use crate::rotation::Found;
+use crate::publication::Publication;
+use crate::rotation::{Found, Occupied};
 use crate::state_store::StateError;
 use crate::store::{DocumentPath, StoreError};
 use crate::{IssuerUrl, KeyName};
@@ -108,19 +108,10 @@ pub enum PublishError {
         /// All that the sink holds.
         found: Box<Found>,
     },
-    /// Another owner publishes newer documents to the same place. Nothing was written: no war of writes.
-    #[error(
-        "{location} is occupied: owner {owner} published {document} there; another cluster uses the same \
-         place (--take-over overrides this)"
-    )]
-    Occupied {
-        /// Where.
-        location: String,
-        /// Which document.
-        document: DocumentPath,
-        /// Who.
-        owner: Owner,
-    },
+    /// The place is another cluster's: it cannot be claimed, or another owner published something newer
+    /// there. Nothing was written: no war of writes.
+    #[error(transparent)]
+    Occupied(#[from] Occupied),
     /// Others kept winning for all attempts.
     #[error("{document}: lost the race of writers {attempts} times")]
     Contended {
@@ -146,7 +137,7 @@ impl PublishError {
             Self::Store { error, .. } => error.is_retryable(),
             Self::Authority(error) => error.is_retryable(),
             Self::Ahead { .. } | Self::Contended { .. } => true,
-            Self::Occupied { .. } | Self::PublicUrl { .. } => false,
+            Self::Occupied(_) | Self::PublicUrl { .. } => false,
         }
     }
 
@@ -156,7 +147,7 @@ impl PublishError {
             Self::Store { error, .. } => error.label(),
             Self::Authority(_) => "authority",
             Self::Ahead { .. } => "ahead",
-            Self::Occupied { .. } => "occupied",
+            Self::Occupied(_) => "occupied",
             Self::Contended { .. } => "contended",
             Self::PublicUrl { .. } => "public_url",
         }

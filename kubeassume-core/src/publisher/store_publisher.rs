@@ -12,7 +12,7 @@ use super::{Authority, PublishError, Published, Publisher};
 use crate::clock::{Clock, Jitter};
 use crate::public_reader::PublicReader;
 use crate::publication::{Document, Mark, Publication, digest};
-use crate::rotation::{Found, KeyName};
+use crate::rotation::{Found, KeyName, Occupied};
 use crate::store::{DocumentPath, DocumentStore, Precondition, StoreError, StoredDocument};
 use crate::{IssuerUrl, KeySet};
 
@@ -154,11 +154,13 @@ impl<S: DocumentStore> StorePublisher<S> {
                     && mark.digest == Some(digest(&stored.bytes))
                     && !self.take_over =>
             {
-                Err(PublishError::Occupied {
-                    location: self.store.location(),
-                    document: path.clone(),
-                    owner,
-                })
+                let (location, document) = (self.store.location(), path.clone());
+                Err(Occupied {
+                    location,
+                    document,
+                    owner: Some(owner),
+                }
+                .into())
             }
             _ => Err(PublishError::Ahead {
                 document: path.clone(),

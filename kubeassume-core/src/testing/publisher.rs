@@ -289,8 +289,8 @@ async fn a_newer_foreign_owner_occupies(mut bench: Bench) {
         let puts = bench.puts();
         let occupied = bench.publish(&ours).await;
         assert!(
-            matches!(&occupied, Err(PublishError::Occupied { owner, document, .. })
-                if *owner == theirs.owner && *document == path),
+            matches!(&occupied, Err(PublishError::Occupied(by))
+                if by.owner == Some(theirs.owner) && by.document == path),
             "newer and another owner's {path}: {occupied:?}"
         );
         assert_eq!(bench.puts(), puts, "no war of writes");

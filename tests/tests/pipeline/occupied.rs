@@ -26,7 +26,7 @@ async fn a_second_cluster_writes_nothing_to_a_taken_place_until_an_administrator
     let mut stranger = world.replica(&second, "second-0", 0, &issuer);
     stranger.start();
     stranger.answers("/readyz", 200).await;
-    second.view.tells("Blocked", "is occupied").await;
+    second.view.tells("PublishFailed", "is occupied").await;
     let owner = documents[0].as_ref().and_then(|jwks| jwks.owner.clone()).unwrap();
     assert!(
         stranger.log().contains(&owner),
