@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::completions::Completions;
 use crate::failure::Failure;
@@ -59,7 +59,7 @@ impl Cli {
             Command::Status(status) => status.run(),
             Command::Verify(verify) => verify.run(),
             Command::Jwks(jwks) => jwks.run(),
-            Command::Completions(completions) => completions.run(),
+            Command::Completions(completions) => completions.run(&mut Self::command()),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! `kubeassume completions`: scripts for shells.
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::failure::Failure;
 use crate::output::write_stdout;
 
@@ -16,13 +15,13 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    /// Prints the script.
+    /// Prints the script for a command line.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn run(&self) -> Result<(), Failure> {
+    pub(crate) fn run(&self, command: &mut Command) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "kubeassume", &mut script);
+        clap_complete::generate(self.shell, command, "kubeassume", &mut script);
         write_stdout(&script)
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::report::escape;
 use super::timeline::{BUCKET, History, Lane, Step, short};
 
 const WIDTH: f64 = 1080.0;
@@ -330,4 +329,20 @@ impl Picture {
             escape(text)
         );
     }
+}
+
+/// Text as HTML and SVG have it.
+pub(super) fn escape(text: &str) -> String {
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut escaped, c| {
+            match c {
+                '&' => escaped.push_str("&amp;"),
+                '<' => escaped.push_str("&lt;"),
+                '>' => escaped.push_str("&gt;"),
+                '"' => escaped.push_str("&quot;"),
+                '\'' => escaped.push_str("&#39;"),
+                c => escaped.push(c),
+            }
+            escaped
+        })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outcome::Outcome;
 use super::pace::Pace;
-use super::picture;
+use super::picture::{self, escape};
 use super::timeline::{History, Step};
 
 /// How many rejections are told one by one.
@@ -83,22 +83,6 @@ fn steps(history: &History) -> String {
         );
     }
     rows
-}
-
-/// Text as HTML and SVG have it.
-pub(super) fn escape(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut escaped, c| {
-            match c {
-                '&' => escaped.push_str("&amp;"),
-                '<' => escaped.push_str("&lt;"),
-                '>' => escaped.push_str("&gt;"),
-                '"' => escaped.push_str("&quot;"),
-                '\'' => escaped.push_str("&#39;"),
-                c => escaped.push(c),
-            }
-            escaped
-        })
 }
 
 const STYLE: &str = "

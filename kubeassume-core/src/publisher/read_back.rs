@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::store_publisher::body;
 use crate::clock::Clock;
 use crate::public_reader::{PublicReadError, PublicReader, max_age};
 use crate::publication::{Publication, digest};
@@ -114,7 +113,7 @@ impl ReadBack {
             memory.last.replace(publication.clone())
         };
         for (path, document) in last.iter().flat_map(Publication::in_order) {
-            if document.bytes != body(publication, &path) {
+            if publication.document(&path).map(|current| &current.bytes) != Some(&document.bytes) {
                 self.replaced(&path, &document.bytes, Some(&document.cache_control));
             }
         }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::read_back::{ReadBack, Verification};
 use super::{Authority, PublishError, Published, Publisher};
@@ -306,12 +305,4 @@ enum Object {
     Absent,
     Stored(StoredDocument),
     Unreadable(String),
-}
-
-/// The body of a document, for comparing.
-pub(super) fn body(publication: &Publication, path: &DocumentPath) -> Bytes {
-    publication
-        .document(path)
-        .map(|document| document.bytes.clone())
-        .unwrap_or_default()
 }

@@ -7,18 +7,14 @@
 //!   clock difference are tolerated. An `exp` before `iat` has no rule of its own in any of the RFCs: such
 //!   a token is expired or not issued yet, save for the tolerance.
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 
 use super::error::ClaimError;
+use super::limits::CLOCK_SKEW;
 use crate::clock::Timestamp;
 use crate::json::Json;
 use crate::jwk::shown;
 use crate::{Algorithm, IssuerUrl};
-
-/// How far the clocks of issuer and relying party may differ.
-pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// The longest subject. OpenID Connect Core 1.0 section 2 says 255, but
 /// `system:serviceaccount:<namespace>:<name>` can have 339.

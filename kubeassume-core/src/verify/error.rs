@@ -5,8 +5,7 @@
 
 use thiserror::Error;
 
-use super::claims::CLOCK_SKEW;
-use super::token::{FORBIDDEN_PARAMETERS, MAX_TOKEN_BYTES};
+use super::limits::{CLOCK_SKEW, FORBIDDEN_PARAMETERS, MAX_TOKEN_BYTES};
 use crate::clock::Timestamp;
 use crate::{Algorithm, DiscoveryError, MAX_KID_BYTES, Problem, PublicReadError, Refusal};
 

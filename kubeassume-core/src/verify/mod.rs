@@ -28,17 +28,18 @@ mod documents;
 mod error;
 mod jwks_cache;
 mod key;
+mod limits;
 mod public;
 mod token;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use claims::{CLOCK_SKEW, Claims};
+pub use claims::Claims;
 pub use error::{ClaimError, DiscoveryFailure, JwksFailure, KeyError, TokenError, VerifyError};
 pub use jwks_cache::CachePolicy;
+pub use limits::{CLOCK_SKEW, MAX_TOKEN_BYTES};
 pub use public::{PublicCopy, Remark, check_documents};
-pub use token::MAX_TOKEN_BYTES;
 
 use crate::{Clock, IssuerUrl, PublicReader};
 use claims::Expected;

@@ -6,16 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::TokenError;
+use super::limits::{FORBIDDEN_PARAMETERS, MAX_TOKEN_BYTES};
 use crate::json::Json;
 use crate::jwk::shown;
 use crate::{Algorithm, MAX_KID_BYTES};
-
-/// The longest token that is looked at, in bytes. Kubernetes' have about one KiB.
-pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
-
-/// Header parameters that let a token bring its own key (`jku`, `jwk`, `x5u`, `x5c`), demand an extension
-/// (`crit`, `b64`), or that belong to encryption (`zip`, `enc`). Issuers of identity tokens use none.
-pub(super) const FORBIDDEN_PARAMETERS: [&str; 8] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "enc"];
 
 /// A token of acceptable form, not verified in any way.
 pub(super) struct Token<'t> {
