@@ -321,15 +321,10 @@ impl Schedule {
             world
                 .oracle
                 .sample(world.now, world.objects.get(JWKS), stored, &mut world.counts);
-            // The state is lost, and with it the owner; and no key of what is public is served any more: that
-            // could be anybody's. An administrator says that it is not.
-            let claimed = world.stored.as_ref().is_none_or(|stored| stored.claimed);
-            if !claimed
-                && world
-                    .oracle
-                    .calm_since
-                    .is_some_and(|since| since + LEASE + PERIOD < world.now)
-            {
+            // The state is lost, and with it the owner: what is public could be anybody's. An administrator
+            // says that it is not.
+            let since = world.oracle.calm_since;
+            if since.is_some_and(|since| since + LEASE + PERIOD < world.now) && world.is_occupied() {
                 for path in [JWKS, DISCOVERY] {
                     if world.objects.contains_key(path) {
                         world.meddle_with_object("cleared away: it is occupied", path, None);
@@ -352,6 +347,7 @@ impl Schedule {
             for server in &mut world.servers {
                 server.down_until = server.down_until.min(now);
             }
+            world.rough_until = world.rough_until.min(now);
             world.note(|| "mended".to_owned());
         });
         // Pauses that were cut short, and requests under way.
@@ -420,6 +416,7 @@ impl Schedule {
             let slow_ms = self.rng_ms(500, 40_000);
             self.world.step(|world| {
                 world.faults = Faults { slow_ms, ..faults };
+                world.rough_until = Ms::MAX / 2;
                 world.note(|| format!("storm {faults:?}"));
             });
         }

@@ -92,6 +92,8 @@ pub struct Inner {
     pub servers: Vec<Server>,
     pub replicas: Vec<ReplicaFacts>,
     pub faults: Faults,
+    /// Until when replicas were cut off, paused or slow.
+    pub rough_until: Ms,
     pub stored: Option<StoredState>,
     /// Valid states that were stored once.
     pub old_states: Vec<StoredState>,
@@ -187,6 +189,9 @@ pub struct StoredState {
     pub includes: BTreeSet<u64>,
     /// Whether it records a claim of the sink.
     pub claimed: bool,
+    /// Whose it is, and the generations of its documents.
+    pub owner: String,
+    pub generations: BTreeMap<&'static str, u64>,
     /// What `state.json` says of each key: `live`, `retiring`, ..
     pub keys: BTreeMap<usize, String>,
 }
@@ -248,6 +253,7 @@ impl Inner {
             servers,
             replicas: vec![ReplicaFacts::default(); replicas],
             faults: Faults::default(),
+            rough_until: 0,
             stored: None,
             old_states: Vec::new(),
             objects: BTreeMap::new(),
@@ -296,6 +302,20 @@ impl Inner {
         self.parsed.entry(keys.clone()).or_insert_with(parse).clone()
     }
 
+    /// Whether a document in the sink is another owner's, and newer than the state's: it is not overwritten.
+    /// The same where the state has no claim of the sink, because no key there is served any more.
+    pub fn is_occupied(&self) -> bool {
+        let Some(state) = &self.stored else { return false };
+        self.objects.iter().any(|(path, object)| {
+            let owner = object
+                .metadata
+                .get(OWNER)
+                .is_some_and(|owner| *owner != state.owner);
+            let generation = object.metadata.get(GENERATION).and_then(|text| text.parse().ok());
+            !state.claimed || owner && generation > state.generations.get(path).copied()
+        })
+    }
+
     // The state's store.
 
     /// A replica's compare-and-swap. Returns the new version, or `None` when it lost.
@@ -323,6 +343,12 @@ impl Inner {
             .old_states
             .iter()
             .any(|state| state.claimed && includes.contains(&state.version));
+        let ignorant = self.remembered.iter().any(|known| !includes.contains(known));
+        if ignorant && self.now <= self.rough_until + 5000 {
+            // Who remembers more could not say so in time: a repair comes too late for what happens now.
+            self.note(|| "LOST for a while: an ignorant replica was faster".to_owned());
+            self.lose(&BTreeSet::new());
+        }
         includes.insert(version);
         let stored = self.decode(version, entries, includes);
         self.note(|| format!("{life:?} saves v{version} over {expected:?}: {:?}", stored.keys));
@@ -371,6 +397,11 @@ impl Inner {
             decoded,
             includes: if valid { includes } else { BTreeSet::new() },
             claimed,
+            owner: json["owner"].as_str().unwrap_or_default().to_owned(),
+            generations: [("jwks", JWKS), ("discovery", DISCOVERY)]
+                .into_iter()
+                .filter_map(|(name, path)| Some((path, json["documents"][name]["generation"].as_u64()?)))
+                .collect(),
             keys: if valid { key_states(&json) } else { BTreeMap::new() },
             entries,
         }
