@@ -100,7 +100,6 @@ impl<S: DocumentStore> StorePublisher<S> {
             };
             if let Object::Stored(stored) = &found {
                 self.yield_to_newer(path, &document, stored, run).await?;
-                run.note_foreign(path, stored);
                 self.read_back
                     .replaced(path, &stored.bytes, stored.cache_control.as_deref());
             }
@@ -114,7 +113,11 @@ impl<S: DocumentStore> StorePublisher<S> {
                     .await,
                 found,
             ) {
-                (Ok(_), _) => {
+                (Ok(_), found) => {
+                    // Told by the replica that replaced it, so that it is told once.
+                    if let Object::Stored(stored) = &found {
+                        run.note_foreign(path, stored);
+                    }
                     run.written.push(path.clone());
                     return Ok(());
                 }
