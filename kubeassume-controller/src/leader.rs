@@ -178,7 +178,9 @@ impl Term {
         }
         let mut first_start = version.is_none();
         for publisher in &self.replica.parts.publishers {
-            first_start &= publisher.inspect().await.is_ok_and(|found| found.is_empty());
+            // What only this replica has says nothing about others.
+            first_start &=
+                publisher.is_shared() && publisher.inspect().await.is_ok_and(|found| found.is_empty());
         }
         if first_start {
             return true;
@@ -194,11 +196,11 @@ impl Term {
         false
     }
 
-    /// Claims the locations that are not claimed yet and can be read.
+    /// Claims the shared locations that are not claimed yet and can be read.
     async fn claim(&mut self) -> Vec<Event> {
         let replica = self.replica.clone();
         let mut events = Vec::new();
-        for publisher in &replica.parts.publishers {
+        for publisher in replica.parts.publishers.iter().filter(|p| p.is_shared()) {
             let location = publisher.location();
             if self.ring.state().claims.contains_key(&location) {
                 continue;

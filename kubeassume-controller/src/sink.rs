@@ -4,7 +4,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kubeassume_core::clock::Jitter;
-use kubeassume_core::{Event, KeyName, Publication, PublishError, Published, Publisher, Verification};
+use kubeassume_core::{Event, KeyName, Publication, PublishError, Published, Publisher, State, Verification};
+use tokio::sync::watch;
 
 use crate::Notice;
 use crate::replica::{Confirmed, RETRY, Replica};
@@ -46,10 +47,13 @@ impl SinkLoop {
             let mut wait = self.replica.settings.sync_period;
             if let Some(current) = current {
                 let news = done.as_ref().map(|done| &done.publication) != Some(&current.publication);
-                if news && !self.replica.status.borrow().leading {
+                if news && self.publisher.is_shared() && !self.replica.status.borrow().leading {
                     self.give_precedence().await;
                 }
-                if self.bring(&current).await {
+                let Some(went_well) = self.bring(&current, &mut confirmed).await else {
+                    continue;
+                };
+                if went_well {
                     failures = 0;
                     done = Some(current);
                 } else {
@@ -66,12 +70,10 @@ impl SinkLoop {
         }
     }
 
-    /// Nothing is written before the leader recorded its claim of the place.
+    /// Nothing is written to a shared place before the leader recorded its claim of it.
     fn may_write(&self, confirmed: &Confirmed) -> bool {
-        confirmed
-            .state
-            .as_ref()
-            .is_none_or(|state| state.claims.contains_key(&self.location))
+        let claimed = |state: &State| state.claims.contains_key(&self.location);
+        !self.publisher.is_shared() || confirmed.state.as_ref().is_none_or(claimed)
     }
 
     /// Lets the leader write first: then one replica writes and the others find nothing to do.
@@ -81,9 +83,14 @@ impl SinkLoop {
         self.replica.clock().sleep(pause).await;
     }
 
-    /// Publishes and reads back; whether both went well. What the public sees does not depend on whether
-    /// this replica may write: it is read back in any case.
-    async fn bring(&self, confirmed: &Confirmed) -> bool {
+    /// Publishes and reads back; whether both went well, or `None` when there is news to publish first: a
+    /// revocation does not wait for a public URL that does not answer. What the public sees does not depend on
+    /// whether this replica may write: it is read back in any case.
+    async fn bring(
+        &self,
+        confirmed: &Confirmed,
+        news: &mut watch::Receiver<Option<Confirmed>>,
+    ) -> Option<bool> {
         let published = match self.may_write(confirmed) {
             true => self.publish(confirmed).await,
             false => None,
@@ -91,11 +98,15 @@ impl SinkLoop {
         // A publication that failed may have been superseded meanwhile.
         let newest = || Some(self.replica.confirmed.borrow().as_ref()?.publication.clone());
         let Some(current) = published.clone().or_else(newest) else {
-            return false;
+            return Some(false);
         };
-        let verification = self.publisher.verify(&current).await;
+        let verification = tokio::select! {
+            biased;
+            verification = self.publisher.verify(&current) => verification,
+            Ok(()) = news.changed() => return None,
+        };
         self.read_back(&verification, published.is_some());
-        published.is_some() && matches!(verification, Verification::Verified)
+        Some(published.is_some() && matches!(verification, Verification::Verified))
     }
 
     /// What the sink holds then; `None` when that failed.

@@ -22,6 +22,12 @@ pub trait DocumentStore: Send + Sync {
     /// Where exactly it writes, for people and for the claim in the state: `s3://bucket/prefix`.
     fn location(&self) -> String;
 
+    /// Whether all replicas write to one place, as to a bucket. What each replica has for itself needs no claim
+    /// and nobody has to wait for the leader; that it is empty says nothing about what others have.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Reads a document with its version, or `None` when there is none. A body over
     /// [`MAX_DOCUMENT_BYTES`] is cut there: it equals no publication and can still be replaced.
     ///
@@ -70,6 +76,10 @@ impl<S: DocumentStore + ?Sized> DocumentStore for std::sync::Arc<S> {
 
     fn location(&self) -> String {
         (**self).location()
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
     }
 
     async fn get(&self, path: &DocumentPath) -> Result<Option<StoredDocument>, StoreError> {

@@ -7,12 +7,14 @@
 //!
 //! | feature | backend | how a stale write is refused |
 //! |---|---|---|
+//! | `endpoint` | `endpoint::EndpointStore`: this replica's memory, behind a built-in HTTPS server | a version that is never used twice |
 //! | `file` | `file::FileStore`: a directory that a web server serves | a lock file, the contents' digest |
 //! | `s3` | `s3::S3Store`: Amazon S3 and compatible servers | `If-None-Match: *`, `If-Match: <ETag>` |
 //!
 //! No feature is on by default. [`open`] makes a publisher of a [`PublisherConfig`]; a kind that was not
 //! built in is an error that names the missing feature.
 
+pub mod endpoint;
 pub mod file;
 mod open;
 pub mod s3;

@@ -7,6 +7,7 @@ use kubeassume_core::{Clock, PublicReader, Publisher};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::endpoint::EndpointConfig;
 use crate::file::FileConfig;
 use crate::s3::S3Config;
 
@@ -15,6 +16,8 @@ use crate::s3::S3Config;
 #[serde(tag = "type", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PublisherConfig {
+    /// The built-in HTTPS server.
+    Endpoint(EndpointConfig),
     /// A directory.
     File(FileConfig),
     /// S3.
@@ -41,6 +44,17 @@ pub enum OpenError {
     /// The store cannot serve as configured.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The built-in server cannot listen there.
+    #[error("endpoint.listen: cannot listen on {address}: {reason}")]
+    Listen {
+        /// As configured.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        reason: String,
+    },
+    /// The built-in server's certificate cannot be used.
+    #[error("endpoint.certFile, endpoint.keyFile: {0}")]
+    Certificate(String),
 }
 
 /// A field of the configuration that breaks a rule.
@@ -64,12 +78,12 @@ impl Invalid {
 
 /// Opens the configured store and puts the publish algorithm in front of it. It reads credentials'
 /// configuration and the directory's name; it does not reach for the documents: that is
-/// [`Publisher::validate`].
+/// [`Publisher::validate`]. The built-in server listens from then on, until the publisher is dropped.
 ///
 /// # Errors
 /// [`OpenError`].
 #[cfg_attr(
-    not(all(feature = "file", feature = "s3")),
+    not(all(feature = "endpoint", feature = "file", feature = "s3")),
     allow(
         unused_variables,
         clippy::unused_async,
@@ -85,6 +99,12 @@ pub async fn open(
     take_over: bool,
 ) -> Result<Arc<dyn Publisher>, OpenError> {
     match config {
+        #[cfg(feature = "endpoint")]
+        PublisherConfig::Endpoint(config) => {
+            let store = crate::endpoint::EndpointStore::serve(config, clock.clone()).await?;
+            let public_url = config.public_url.clone();
+            Ok(publisher(store, public_url, reader, clock, seed, take_over))
+        }
         #[cfg(feature = "file")]
         PublisherConfig::File(config) => {
             let store = crate::file::FileStore::open(&config.path)?;
@@ -97,6 +117,8 @@ pub async fn open(
             let public_url = store.public_url()?;
             Ok(publisher(store, public_url, reader, clock, seed, take_over))
         }
+        #[cfg(not(feature = "endpoint"))]
+        PublisherConfig::Endpoint(_) => Err(OpenError::NotBuilt("endpoint")),
         #[cfg(not(feature = "file"))]
         PublisherConfig::File(_) => Err(OpenError::NotBuilt("file")),
         #[cfg(not(feature = "s3"))]
@@ -104,7 +126,7 @@ pub async fn open(
     }
 }
 
-#[cfg(any(feature = "file", feature = "s3"))]
+#[cfg(any(feature = "endpoint", feature = "file", feature = "s3"))]
 fn publisher(
     store: impl kubeassume_core::store::DocumentStore + 'static,
     public_url: kubeassume_core::IssuerUrl,

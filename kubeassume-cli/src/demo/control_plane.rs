@@ -9,18 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode, request};
 use kubeassume_core::store::DocumentPath;
 use kubeassume_core::{DISCOVERY_CONTENT_TYPE, Discovery, IssuerUrl, JWKS_CONTENT_TYPE, KeySet, Timestamp};
+use kubeassume_publishers::endpoint::{Answer, Body, status};
 use serde_json::json;
 
 use super::pace::Pace;
 use super::signing_key::SigningKey;
 use super::timeline::{Step, Timeline};
-use super::tls::{Answer, status};
 use crate::failure::Failure;
 
 /// The audience that the demo's relying party expects.
@@ -150,12 +148,12 @@ impl ApiServer {
 
 #[async_trait]
 impl Answer for ApiServer {
-    async fn get(&self, path: &str) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &request::Parts) -> Response<Body> {
         if !self.ready.load(Ordering::Acquire) {
             return status(StatusCode::SERVICE_UNAVAILABLE);
         }
         let keys = self.key_set();
-        let path = path.strip_prefix('/').unwrap_or_default();
+        let path = request.uri.path().strip_prefix('/').unwrap_or_default();
         let (body, kind) = if path == DocumentPath::JWKS.as_str() {
             (keys.to_bytes(), JWKS_CONTENT_TYPE)
         } else if path == DocumentPath::DISCOVERY.as_str() {
@@ -166,7 +164,7 @@ impl Answer for ApiServer {
         } else {
             return status(StatusCode::NOT_FOUND);
         };
-        let mut response = Response::new(Full::new(Bytes::from(body)));
+        let mut response = Response::new(Body::from(body));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));

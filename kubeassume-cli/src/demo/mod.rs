@@ -1,8 +1,8 @@
 //! `kubeassume demo`: the whole pipeline in one process, without a cluster or a cloud.
 //!
 //! Three small issuers stand for an HA control plane; all else is what runs in production: the controller
-//! (two replicas, one of which is killed while it leads), the publish algorithm on a `file` store, HTTPS with
-//! a certificate authority of the demo's own, and the verifier. Only time is compressed, see [`Pace`].
+//! (two replicas, one of which is killed while it leads), the publish algorithm on a `file` store, the built-in HTTPS
+//! endpoint in front of it with a certificate authority of the demo's own, and the verifier. Only time is compressed, see [`Pace`].
 
 mod control_plane;
 mod live;
@@ -14,7 +14,6 @@ mod replicas;
 mod report;
 mod rollout;
 mod signing_key;
-mod site;
 mod stage;
 mod timeline;
 mod tls;

@@ -10,6 +10,7 @@ use kubeassume_core::http::{HttpReader, UrlSource};
 use kubeassume_core::testing::MemoryStateStore;
 use kubeassume_core::verify::{Verifier, check_documents};
 use kubeassume_core::{Clock, Headers, IssuerUrl, OnStateLoss, Owner, Policy, Retention, StorePublisher};
+use kubeassume_publishers::endpoint::{Server, Site};
 use kubeassume_publishers::file::FileStore;
 
 use super::control_plane::{AUDIENCE, ApiServer, ControlPlane};
@@ -19,9 +20,8 @@ use super::pods::{self, World};
 use super::replicas::{Lease, Replica};
 use super::rollout::{Operator, generate};
 use super::signing_key::{Kind, SigningKey};
-use super::site::Site;
 use super::timeline::{History, Timeline, Watch};
-use super::tls::{Authority, Bound, Server};
+use super::tls::{Authority, Bound};
 use crate::failure::Failure;
 
 /// How many relying parties there are, each with a key cache of its own.
@@ -54,7 +54,7 @@ impl Stage {
             .map_err(|error| Failure::new("cannot use the temporary directory as a store").because(&error))?;
         let site = Bound::new(&authority).await?;
         let issuer = url(&site.url())?;
-        let mut servers = vec![site.serve(Arc::new(Site(store.clone())))];
+        let mut servers = vec![site.serve(Arc::new(Site::new(store.clone(), &issuer)))];
 
         let first = generate(Kind::of_rotation(0)).await?;
         timeline.key(first.jwk());

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use kubeassume_controller::config::{Config, SourceConfig};
+use kubeassume_controller::config::{Config, PublisherConfig, SourceConfig};
 use kubeassume_core::clock::SystemClock;
 use kubeassume_core::http::{DirectorySource, HttpReader, UrlSource};
 use kubeassume_core::kube::{ApiServerSource, ConfigMapStore, Servers};
@@ -85,6 +85,12 @@ impl Publish {
     }
 
     async fn publish(&self, config: Config) -> Result<(), Failure> {
+        if matches!(config.publisher, PublisherConfig::Endpoint(_)) {
+            return Err(Failure::usage(
+                "publisher.type is endpoint: the documents are served by the controller itself",
+            )
+            .next("run kubeassume-controller; there is no other place to which they could be published"));
+        }
         let roots = match &config.ca_file {
             Some(path) => Some(input::read(&path.to_string_lossy(), MAX_CA_BYTES)?),
             None => None,

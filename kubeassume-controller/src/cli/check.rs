@@ -45,6 +45,9 @@ pub(super) fn summary(config: &Config, namespace: &str) -> String {
                 None => place,
             }
         }
+        PublisherConfig::Endpoint(endpoint) => {
+            format!("the built-in HTTPS server at {}", endpoint.listen)
+        }
         PublisherConfig::File(file) => format!("directory {}", file.path.display()),
         _ => "another place".to_owned(),
     };

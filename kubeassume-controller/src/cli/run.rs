@@ -6,6 +6,7 @@ use std::time::Duration;
 use kubeassume_core::clock::SystemClock;
 use kubeassume_core::kube::{self, ConfigMapStore};
 use kubeassume_core::{Clock, Health, Owner, Publisher};
+use kubeassume_publishers::endpoint::Server;
 use rustls::crypto::aws_lc_rs;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -69,7 +70,7 @@ pub(super) async fn run(run: Run, config: Config) -> Result<(), Failure> {
     };
     let lease = Lease::new(client, &run.namespace, &identity, timing, clock.clone(), seed);
 
-    serve(&run, &config, controller.status(), metrics, clock).await?;
+    let _servers = serve(&run, &config, controller.status(), metrics, clock).await?;
     tokio::spawn(writer.run());
     tokio::spawn(validate(publisher));
     tracing::info!(issuer = %config.issuer, namespace = run.namespace, identity, "started");
@@ -125,7 +126,7 @@ async fn serve(
     status: watch::Receiver<Status>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-) -> Result<(), Failure> {
+) -> Result<Vec<Server>, Failure> {
     let period = config.sync_period;
     // A copy that caches may still hold is only verified once their time is over.
     let allowed = period * 3 + config.cache_max_age;
@@ -149,14 +150,14 @@ async fn serve(
     if run.health_listen == run.metrics_listen {
         let both: Routes = Arc::new(move |path| health(path).or_else(|| numbers(path)));
         let listener = http::listen(run.health_listen).await.map_err(Failure::running)?;
-        tokio::spawn(http::serve(listener, both));
-        return Ok(());
+        return Ok(vec![http::serve(listener, both)]);
     }
+    let mut servers = Vec::new();
     for (address, routes) in [(run.health_listen, health), (run.metrics_listen, numbers)] {
         let listener = http::listen(address).await.map_err(Failure::running)?;
-        tokio::spawn(http::serve(listener, routes));
+        servers.push(http::serve(listener, routes));
     }
-    Ok(())
+    Ok(servers)
 }
 
 /// Resolves at SIGTERM or SIGINT.

@@ -2,6 +2,7 @@
 
 use kubeassume_core::IssuerUrl;
 use kubeassume_publishers::PublisherConfig;
+use kubeassume_publishers::endpoint::EndpointConfig;
 use kubeassume_publishers::file::FileConfig;
 use kubeassume_publishers::s3::S3Config;
 
@@ -11,39 +12,50 @@ use super::section::Section;
 enum Type {
     S3,
     File,
+    Endpoint,
 }
+
+const S3: &[&str] = &[
+    "bucket",
+    "region",
+    "endpoint",
+    "forcePathStyle",
+    "prefix",
+    "publicURL",
+    "useIRSA",
+];
+const FILE: &[&str] = &["path", "publicURL"];
+const ENDPOINT: &[&str] = &["listen", "certFile", "keyFile", "publicURL"];
 
 /// The publisher, and the sections of its backends. The section of another backend may stay filled in; its
 /// values mean nothing then.
 pub(super) fn read(
     publisher: &mut Section,
     issuer: Option<&IssuerUrl>,
-) -> (Option<PublisherConfig>, [Section; 2]) {
+) -> (Option<PublisherConfig>, [Section; 3]) {
     let (mut s3, mut file) = (publisher.section("s3"), publisher.section("file"));
+    let mut endpoint = publisher.section("endpoint");
+    let kinds = [
+        ("s3", Type::S3),
+        ("file", Type::File),
+        ("endpoint", Type::Endpoint),
+    ];
     let kind = publisher
-        .required("type", "write type: s3 or type: file")
-        .and_then(|text| publisher.one_of("type", &text, &[("s3", Type::S3), ("file", Type::File)]));
-    let config = match kind {
-        Some(Type::S3) => {
-            file.skip(&["path", "publicURL"]);
-            read_s3(&mut s3, issuer).map(PublisherConfig::S3)
-        }
-        Some(Type::File) => {
-            s3.skip(&[
-                "bucket",
-                "region",
-                "endpoint",
-                "forcePathStyle",
-                "prefix",
-                "publicURL",
-                "useIRSA",
-            ]);
-            read_file(&mut file, issuer).map(PublisherConfig::File)
-        }
-        // Without a type nobody knows which fields belong here.
-        None => return (None, [Section::empty(), Section::empty()]),
+        .required("type", "write type: s3, type: file or type: endpoint")
+        .and_then(|text| publisher.one_of("type", &text, &kinds));
+    // Without a type nobody knows which fields belong here.
+    let Some(kind) = kind else {
+        return (None, [Section::empty(), Section::empty(), Section::empty()]);
     };
-    (config, [s3, file])
+    let config = match kind {
+        Type::S3 => read_s3(&mut s3, issuer).map(PublisherConfig::S3),
+        Type::File => read_file(&mut file, issuer).map(PublisherConfig::File),
+        Type::Endpoint => read_endpoint(&mut endpoint, issuer).map(PublisherConfig::Endpoint),
+    };
+    for (section, fields) in [(&mut s3, S3), (&mut file, FILE), (&mut endpoint, ENDPOINT)] {
+        section.skip(fields);
+    }
+    (config, [s3, file, endpoint])
 }
 
 fn read_s3(s3: &mut Section, issuer: Option<&IssuerUrl>) -> Option<S3Config> {
@@ -109,6 +121,25 @@ fn read_file(file: &mut Section, issuer: Option<&IssuerUrl>) -> Option<FileConfi
     }
     Some(FileConfig {
         path: path?.into(),
+        public_url: issuer?.clone(),
+    })
+}
+
+fn read_endpoint(endpoint: &mut Section, issuer: Option<&IssuerUrl>) -> Option<EndpointConfig> {
+    let listen = endpoint.required("listen", "write for example listen: 0.0.0.0:8443");
+    let listen = endpoint.parsed("listen", listen, "write an IP address and a port: 0.0.0.0:8443");
+    let cert_file = endpoint.required(
+        "certFile",
+        "write the PEM file with the certificate of the issuer's host and its chain",
+    );
+    let key_file = endpoint.required("keyFile", "write the PEM file with the certificate's private key");
+    if let Some(public_url) = endpoint.text("publicURL") {
+        check_public_url(endpoint, &public_url, issuer)?;
+    }
+    Some(EndpointConfig {
+        listen: listen?,
+        cert_file: cert_file?.into(),
+        key_file: key_file?.into(),
         public_url: issuer?.clone(),
     })
 }

@@ -237,7 +237,9 @@ impl Section {
     }
 
     fn take(&mut self, name: &'static str) -> Option<Value> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.fields.remove(name).filter(|value| !value.is_null())
     }
 

@@ -25,6 +25,11 @@ pub trait Publisher: Send + Sync {
     /// Where exactly it writes: what the state's claim is recorded under.
     fn location(&self) -> String;
 
+    /// Whether all replicas publish to one place, see [`DocumentStore::is_shared`](crate::store::DocumentStore::is_shared).
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Where the public reads it; byte-equal to the issuer.
     fn public_url(&self) -> &IssuerUrl;
 

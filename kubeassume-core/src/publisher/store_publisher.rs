@@ -202,6 +202,10 @@ impl<S: DocumentStore> Publisher for StorePublisher<S> {
         self.store.location()
     }
 
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     fn public_url(&self) -> &IssuerUrl {
         &self.public_url
     }

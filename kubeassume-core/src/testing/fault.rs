@@ -225,6 +225,10 @@ impl<S: DocumentStore> DocumentStore for FaultStore<S> {
         self.inner.location()
     }
 
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     async fn get(&self, path: &DocumentPath) -> Result<Option<StoredDocument>, StoreError> {
         let fault = self.draw(Operation::Get);
         self.before(Operation::Get, Some(path), fault.as_ref()).await?;
