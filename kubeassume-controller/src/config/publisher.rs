@@ -7,41 +7,37 @@ use kubeassume_publishers::s3::S3Config;
 
 use super::section::Section;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     S3,
     File,
 }
 
-/// The publisher, and the sections of its backends. The section of another backend may stay filled in; its
-/// values mean nothing then.
+/// The publisher, and the sections of its backends.
 pub(super) fn read(
     publisher: &mut Section,
     issuer: Option<&IssuerUrl>,
 ) -> (Option<PublisherConfig>, [Section; 2]) {
-    let (mut s3, mut file) = (publisher.section("s3"), publisher.section("file"));
-    let kind = publisher
-        .required("type", "write type: s3 or type: file")
-        .and_then(|text| publisher.one_of("type", &text, &[("s3", Type::S3), ("file", Type::File)]));
+    let kind = publisher.required_choice(
+        "type",
+        &[("s3", Type::S3), ("file", Type::File)],
+        "Which of the backends below is used. The sections of the others may stay filled in.",
+    );
+    let mut s3 = publisher.section(
+        "s3",
+        "A bucket of Amazon S3, or of a server that speaks its protocol.",
+    );
+    let mut file = publisher.section("file", "A directory that a web server serves.");
+    let (in_bucket, in_directory) = (read_s3(&mut s3, issuer), read_file(&mut file, issuer));
+    for (section, own) in [(&mut s3, Type::S3), (&mut file, Type::File)] {
+        if kind != Some(own) {
+            section.unused();
+        }
+    }
     let config = match kind {
-        Some(Type::S3) => {
-            file.skip(&["path", "publicURL"]);
-            read_s3(&mut s3, issuer).map(PublisherConfig::S3)
-        }
-        Some(Type::File) => {
-            s3.skip(&[
-                "bucket",
-                "region",
-                "endpoint",
-                "forcePathStyle",
-                "prefix",
-                "publicURL",
-                "useIRSA",
-            ]);
-            read_file(&mut file, issuer).map(PublisherConfig::File)
-        }
-        // Without a type nobody knows which fields belong here.
-        None => return (None, [Section::empty(), Section::empty()]),
+        Some(Type::S3) => in_bucket.map(PublisherConfig::S3),
+        Some(Type::File) => in_directory.map(PublisherConfig::File),
+        None => None,
     };
     (config, [s3, file])
 }
@@ -49,14 +45,36 @@ pub(super) fn read(
 fn read_s3(s3: &mut Section, issuer: Option<&IssuerUrl>) -> Option<S3Config> {
     let config = S3Config {
         bucket: s3
-            .required("bucket", "write the name of the bucket")
+            .required("bucket", "write the name of the bucket", "The bucket's name.")
             .unwrap_or_default(),
-        region: s3.text("region"),
-        endpoint: s3.text("endpoint"),
-        force_path_style: s3.flag("forcePathStyle").unwrap_or(false),
-        prefix: s3.text("prefix"),
-        public_url: s3.text("publicURL"),
-        use_irsa: s3.flag("useIRSA"),
+        region: s3.text(
+            "region",
+            "The bucket's region. Unset: the one that the AWS SDK finds (`AWS_REGION`, profile, instance).",
+        ),
+        endpoint: s3.text(
+            "endpoint",
+            "Another server than Amazon's: `https://HOST[:PORT]`. Unset: the one that the AWS SDK finds \
+             (`AWS_ENDPOINT_URL`), else Amazon's.",
+        ),
+        force_path_style: s3.flag_or(
+            "forcePathStyle",
+            false,
+            "The bucket's name goes into the path instead of the host name.",
+        ),
+        prefix: s3.text(
+            "prefix",
+            "What goes before both keys in the bucket, without slashes at its ends. Unset: nothing.",
+        ),
+        public_url: s3.text(
+            "publicURL",
+            "Where the public reads the bucket: the issuer, byte for byte. Unset: S3's own address of bucket and \
+             prefix, which then has to be the issuer.",
+        ),
+        use_irsa: s3.flag(
+            "useIRSA",
+            "`true`: credentials come from the web identity token alone (IRSA); `false`: never from there. Unset: \
+             from wherever the AWS SDK finds them.",
+        ),
     };
     if config.bucket.is_empty() {
         return None;
@@ -103,8 +121,10 @@ fn read_file(file: &mut Section, issuer: Option<&IssuerUrl>) -> Option<FileConfi
     let path = file.required(
         "path",
         "write the directory that the web server serves as the issuer's URL",
+        "The directory that the web server serves as the issuer's URL. It has to exist.",
     );
-    if let Some(public_url) = file.text("publicURL") {
+    let public_url = file.text("publicURL", "May repeat the issuer, byte for byte.");
+    if let Some(public_url) = public_url {
         check_public_url(file, &public_url, issuer)?;
     }
     Some(FileConfig {

@@ -193,6 +193,13 @@ fn a_publisher_of_another_type_is_refused() {
 }
 
 #[test]
+fn what_stands_in_the_section_of_another_backend_means_nothing() {
+    let text =
+        "issuer: https://oidc.example.com\npublisher: {type: file, file: {path: /srv}, s3: {bucket: 7}}";
+    Config::parse(text).unwrap();
+}
+
+#[test]
 fn keys_come_from_one_source() {
     let expected = "source.endpoints directory and url exclude each other; keep the one from which keys are \
                     to be read";
