@@ -22,6 +22,7 @@ mod duration;
 mod error;
 mod nearest;
 mod publisher;
+mod reference;
 mod section;
 mod source;
 
@@ -31,12 +32,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kubeassume_core::{Headers, IssuerUrl, OnStateLoss, Policy, Retention, Thumbprint};
+use serde_json::Value;
 
 pub use error::{ConfigError, Problem};
 pub use kubeassume_publishers::PublisherConfig;
+pub use reference::reference;
 pub use source::SourceConfig;
 
-use section::Section;
+use section::{Findings, Section};
 
 /// The largest configuration file, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 256 << 10;
@@ -112,11 +115,10 @@ impl Config {
             return Err(ConfigError::TooLarge);
         }
         let value = serde_saphyr::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?;
-        let mut problems = Vec::new();
-        let config = read(Section::root(value), &mut problems);
-        match config {
-            Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(ConfigError::Invalid(problems)),
+        let mut findings = Findings::default();
+        match read(value, &mut findings) {
+            Some(config) if findings.problems.is_empty() => Ok(config),
+            _ => Err(ConfigError::Invalid(findings.problems)),
         }
     }
 
@@ -156,20 +158,37 @@ impl Config {
     }
 }
 
-fn read(mut root: Section, problems: &mut Vec<Problem>) -> Option<Config> {
-    let issuer = root.required("issuer", "write the API server's --service-account-issuer");
-    let issuer: Option<IssuerUrl> = root.parsed(
+fn read(document: Value, findings: &mut Findings) -> Option<Config> {
+    let mut root = Section::root(document, "");
+    let fix = "write the API server's --service-account-issuer";
+    let issuer = root.required(
         "issuer",
-        issuer,
-        "write the API server's --service-account-issuer, byte for byte",
+        fix,
+        "Whose keys are published: the API servers' `--service-account-issuer`, byte for byte. An https URL \
+         without a slash at its end.",
     );
-    let (mut source, mut publisher) = (root.section("source"), root.section("publisher"));
-    let (mut tls, mut controller) = (root.section("tls"), root.section("controller"));
-    let mut rotation = controller.section("rotation");
-    let mut election = controller.section("leaderElection");
+    let issuer: Option<IssuerUrl> = root.parsed("issuer", issuer, &format!("{fix}, byte for byte"));
+    let mut source = root.section(
+        "source",
+        "Where keys are read. Left out: from the API server whose cluster this is.",
+    );
+    let mut publisher = root.section("publisher", "Where the two documents are published.");
+    let mut tls = root.section("tls", "Whom to trust.");
+    let mut controller = root.section("controller", "How the controller works.");
+    let mut rotation = controller.section("rotation", "How keys come and go.");
+    let mut election = controller.section(
+        "leaderElection",
+        "How the replica that polls is elected: `leaseDuration` above `renewDeadline` above `retryPeriod`.",
+    );
 
     let source_config = source::read(&mut source);
-    let cache_max_age = publisher.duration("cacheMaxAge", SECOND * 300, Duration::ZERO..=HOUR * 24);
+    let (publisher_config, backends) = publisher::read(&mut publisher, issuer.as_ref());
+    let cache_max_age = publisher.duration(
+        "cacheMaxAge",
+        SECOND * 300,
+        Duration::ZERO..=HOUR * 24,
+        "How long relying parties may keep a document (its `Cache-Control`); whole seconds.",
+    );
     if cache_max_age.subsec_millis() != 0 {
         publisher.problem(
             "cacheMaxAge",
@@ -177,27 +196,43 @@ fn read(mut root: Section, problems: &mut Vec<Problem>) -> Option<Config> {
             "write for example cacheMaxAge: 300s",
         );
     }
-    let (publisher_config, backends) = publisher::read(&mut publisher, issuer.as_ref());
-    let ca_file = tls.text("caFile").map(PathBuf::from);
-    let sync_period = controller.duration("syncPeriod", SECOND * 60, SECOND..=HOUR);
-    let overlap_period = rotation.duration("overlapPeriod", HOUR * 24, Duration::ZERO..=HOUR * 24 * 3650);
+    let ca_file = tls.text(
+        "caFile",
+        "A PEM file with certificates to trust besides the system's, for the store and for reading back what is \
+         public. API servers are checked against the cluster's own CA alone.",
+    );
+    let sync_period = controller.duration(
+        "syncPeriod",
+        SECOND * 60,
+        SECOND..=HOUR,
+        "How often the API servers are polled, what is published is compared, and the public copy is read back.",
+    );
+    let overlap_period = rotation.duration(
+        "overlapPeriod",
+        HOUR * 24,
+        Duration::ZERO..=HOUR * 24 * 3650,
+        "How long a key stays public after it was first seen to be gone from every API server. Below the longest \
+         life of a token plus `cacheMaxAge`, valid tokens may be rejected; the controller warns.",
+    );
     let on_state_loss = rotation.choice(
         "onStateLoss",
         &[("keep", OnStateLoss::Keep), ("drop", OnStateLoss::Drop)],
+        "What becomes of keys that only the public copy has when the state is lost: `keep` them for one \
+         `overlapPeriod`, or `drop` them at once.",
     );
     let revoked = read_revoked(&mut rotation);
     let leader_election = read_election(&mut election);
 
     let sections = [root, source, publisher].into_iter().chain(backends);
     for section in sections.chain([tls, controller, rotation, election]) {
-        problems.extend(section.finish());
+        section.finish(findings);
     }
     Some(Config {
         issuer: issuer?,
         source: source_config?,
         publisher: publisher_config?,
         cache_max_age,
-        ca_file,
+        ca_file: ca_file.map(PathBuf::from),
         sync_period,
         overlap_period,
         on_state_loss: on_state_loss?,
@@ -208,7 +243,12 @@ fn read(mut root: Section, problems: &mut Vec<Problem>) -> Option<Config> {
 
 fn read_revoked(rotation: &mut Section) -> BTreeSet<Thumbprint> {
     let mut revoked = BTreeSet::new();
-    for text in rotation.texts("revoked") {
+    let texts = rotation.texts(
+        "revoked",
+        "Keys that must not be public, by RFC 7638 thumbprint as `kubeassume jwks inspect` shows it. A key on \
+         this list leaves with the next poll and does not come back, not even after a loss of the state.",
+    );
+    for text in texts {
         match text.parse() {
             Ok(thumbprint) => {
                 revoked.insert(thumbprint);
@@ -225,9 +265,24 @@ fn read_revoked(rotation: &mut Section) -> BTreeSet<Thumbprint> {
 
 fn read_election(election: &mut Section) -> LeaderElection {
     let timing = LeaderElection {
-        lease_duration: election.duration("leaseDuration", SECOND * 15, SECOND..=HOUR),
-        renew_deadline: election.duration("renewDeadline", SECOND * 10, Duration::from_millis(100)..=HOUR),
-        retry_period: election.duration("retryPeriod", SECOND * 2, Duration::from_millis(50)..=HOUR),
+        lease_duration: election.duration(
+            "leaseDuration",
+            SECOND * 15,
+            SECOND..=HOUR,
+            "How long other replicas wait for a leader that does not renew; whole seconds.",
+        ),
+        renew_deadline: election.duration(
+            "renewDeadline",
+            SECOND * 10,
+            Duration::from_millis(100)..=HOUR,
+            "How long a leader goes on that cannot renew.",
+        ),
+        retry_period: election.duration(
+            "retryPeriod",
+            SECOND * 2,
+            Duration::from_millis(50)..=HOUR,
+            "How often a replica tries to renew, or to become the leader.",
+        ),
     };
     let LeaderElection {
         lease_duration,

@@ -8,67 +8,90 @@ use kubeassume_publishers::s3::S3Config;
 
 use super::section::Section;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     S3,
     File,
     Endpoint,
 }
 
-const S3: &[&str] = &[
-    "bucket",
-    "region",
-    "endpoint",
-    "forcePathStyle",
-    "prefix",
-    "publicURL",
-    "useIRSA",
-];
-const FILE: &[&str] = &["path", "publicURL"];
-const ENDPOINT: &[&str] = &["listen", "certFile", "keyFile", "publicURL"];
-
-/// The publisher, and the sections of its backends. The section of another backend may stay filled in; its
-/// values mean nothing then.
+/// The publisher, and the sections of its backends.
 pub(super) fn read(
     publisher: &mut Section,
     issuer: Option<&IssuerUrl>,
 ) -> (Option<PublisherConfig>, [Section; 3]) {
-    let (mut s3, mut file) = (publisher.section("s3"), publisher.section("file"));
-    let mut endpoint = publisher.section("endpoint");
-    let kinds = [
-        ("s3", Type::S3),
-        ("file", Type::File),
-        ("endpoint", Type::Endpoint),
-    ];
-    let kind = publisher
-        .required("type", "write type: s3, type: file or type: endpoint")
-        .and_then(|text| publisher.one_of("type", &text, &kinds));
-    // Without a type nobody knows which fields belong here.
-    let Some(kind) = kind else {
-        return (None, [Section::empty(), Section::empty(), Section::empty()]);
-    };
-    let config = match kind {
-        Type::S3 => read_s3(&mut s3, issuer).map(PublisherConfig::S3),
-        Type::File => read_file(&mut file, issuer).map(PublisherConfig::File),
-        Type::Endpoint => read_endpoint(&mut endpoint, issuer).map(PublisherConfig::Endpoint),
-    };
-    for (section, fields) in [(&mut s3, S3), (&mut file, FILE), (&mut endpoint, ENDPOINT)] {
-        section.skip(fields);
+    let kind = publisher.required_choice(
+        "type",
+        &[
+            ("s3", Type::S3),
+            ("file", Type::File),
+            ("endpoint", Type::Endpoint),
+        ],
+        "Which of the backends below is used. The sections of the others may stay filled in.",
+    );
+    let mut s3 = publisher.section(
+        "s3",
+        "A bucket of Amazon S3, or of a server that speaks its protocol.",
+    );
+    let mut file = publisher.section("file", "A directory that a web server serves.");
+    let mut endpoint = publisher.section(
+        "endpoint",
+        "The built-in HTTPS server: every replica serves the documents itself, and a Service or load balancer leads \
+         the issuer's URL to those that are ready.",
+    );
+    let (in_bucket, in_directory) = (read_s3(&mut s3, issuer), read_file(&mut file, issuer));
+    let served = read_endpoint(&mut endpoint, issuer);
+    for (section, own) in [
+        (&mut s3, Type::S3),
+        (&mut file, Type::File),
+        (&mut endpoint, Type::Endpoint),
+    ] {
+        if kind != Some(own) {
+            section.unused();
+        }
     }
+    let config = match kind {
+        Some(Type::S3) => in_bucket.map(PublisherConfig::S3),
+        Some(Type::File) => in_directory.map(PublisherConfig::File),
+        Some(Type::Endpoint) => served.map(PublisherConfig::Endpoint),
+        None => None,
+    };
     (config, [s3, file, endpoint])
 }
 
 fn read_s3(s3: &mut Section, issuer: Option<&IssuerUrl>) -> Option<S3Config> {
     let config = S3Config {
         bucket: s3
-            .required("bucket", "write the name of the bucket")
+            .required("bucket", "write the name of the bucket", "The bucket's name.")
             .unwrap_or_default(),
-        region: s3.text("region"),
-        endpoint: s3.text("endpoint"),
-        force_path_style: s3.flag("forcePathStyle").unwrap_or(false),
-        prefix: s3.text("prefix"),
-        public_url: s3.text("publicURL"),
-        use_irsa: s3.flag("useIRSA"),
+        region: s3.text(
+            "region",
+            "The bucket's region. Unset: the one that the AWS SDK finds (`AWS_REGION`, profile, instance).",
+        ),
+        endpoint: s3.text(
+            "endpoint",
+            "Another server than Amazon's: `https://HOST[:PORT]`. Unset: the one that the AWS SDK finds \
+             (`AWS_ENDPOINT_URL`), else Amazon's.",
+        ),
+        force_path_style: s3.flag_or(
+            "forcePathStyle",
+            false,
+            "The bucket's name goes into the path instead of the host name.",
+        ),
+        prefix: s3.text(
+            "prefix",
+            "What goes before both keys in the bucket, without slashes at its ends. Unset: nothing.",
+        ),
+        public_url: s3.text(
+            "publicURL",
+            "Where the public reads the bucket: the issuer, byte for byte. Unset: S3's own address of bucket and \
+             prefix, which then has to be the issuer.",
+        ),
+        use_irsa: s3.flag(
+            "useIRSA",
+            "`true`: credentials come from the web identity token alone (IRSA); `false`: never from there. Unset: \
+             from wherever the AWS SDK finds them.",
+        ),
     };
     if config.bucket.is_empty() {
         return None;
@@ -115,8 +138,10 @@ fn read_file(file: &mut Section, issuer: Option<&IssuerUrl>) -> Option<FileConfi
     let path = file.required(
         "path",
         "write the directory that the web server serves as the issuer's URL",
+        "The directory that the web server serves as the issuer's URL. It has to exist.",
     );
-    if let Some(public_url) = file.text("publicURL") {
+    let public_url = file.text("publicURL", "May repeat the issuer, byte for byte.");
+    if let Some(public_url) = public_url {
         check_public_url(file, &public_url, issuer)?;
     }
     Some(FileConfig {
@@ -126,14 +151,24 @@ fn read_file(file: &mut Section, issuer: Option<&IssuerUrl>) -> Option<FileConfi
 }
 
 fn read_endpoint(endpoint: &mut Section, issuer: Option<&IssuerUrl>) -> Option<EndpointConfig> {
-    let listen = endpoint.required("listen", "write for example listen: 0.0.0.0:8443");
+    let listen = endpoint.required(
+        "listen",
+        "write for example listen: 0.0.0.0:8443",
+        "The address and port at which a replica answers, for example `0.0.0.0:8443`.",
+    );
     let listen = endpoint.parsed("listen", listen, "write an IP address and a port: 0.0.0.0:8443");
     let cert_file = endpoint.required(
         "certFile",
-        "write the PEM file with the certificate of the issuer's host and its chain",
+        "write the PEM file with the certificate for the issuer's host, and its chain",
+        "A PEM file with the certificate for the issuer's host and its chain. Read anew when it changes.",
     );
-    let key_file = endpoint.required("keyFile", "write the PEM file with the certificate's private key");
-    if let Some(public_url) = endpoint.text("publicURL") {
+    let key_file = endpoint.required(
+        "keyFile",
+        "write the PEM file with the certificate's private key",
+        "A PEM file with the certificate's private key, not encrypted. Read anew when it changes.",
+    );
+    let public_url = endpoint.text("publicURL", "May repeat the issuer, byte for byte.");
+    if let Some(public_url) = public_url {
         check_public_url(endpoint, &public_url, issuer)?;
     }
     Some(EndpointConfig {

@@ -1,4 +1,7 @@
 //! Reading a configuration field by field, so that every complaint names its field, its rule and the fix.
+//!
+//! Whoever asks for a field says what it means. So the parser is the schema: the reference is what it asked
+//! for when it read nothing (see [`reference`](super::reference)).
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,15 +15,53 @@ use super::nearest::nearest;
 /// A mapping of the configuration. What was read from it is known; what is left at the end is not.
 pub(super) struct Section {
     path: String,
+    about: &'static str,
     fields: Map<String, Value>,
-    known: Vec<&'static str>,
+    known: Vec<Field>,
     problems: Vec<Problem>,
+}
+
+/// A field that was asked for.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) absent: Absent,
+    pub(super) about: &'static str,
+}
+
+/// What may stand in a field.
+pub(super) enum Kind {
+    Mapping,
+    Text,
+    Texts,
+    Flag,
+    /// From, to.
+    Duration(Duration, Duration),
+    Choice(Vec<&'static str>),
+}
+
+/// What the absence of a field means.
+pub(super) enum Absent {
+    /// It has to be there.
+    Refused,
+    /// What its description says.
+    Unset,
+    /// The same as this.
+    Is(String),
+}
+
+/// What reading has brought to light, section by section.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) problems: Vec<Problem>,
+    /// Path, description and fields of each section.
+    pub(super) sections: Vec<(String, &'static str, Vec<Field>)>,
 }
 
 impl Section {
     /// The whole document.
-    pub(super) fn root(value: Value) -> Self {
-        let mut root = Self::new(String::new(), Map::new());
+    pub(super) fn root(value: Value, about: &'static str) -> Self {
+        let mut root = Self::new(String::new(), about, Map::new());
         match value {
             Value::Object(fields) => root.fields = fields,
             Value::Null => {}
@@ -33,14 +74,10 @@ impl Section {
         root
     }
 
-    /// Nothing, about which there is nothing to complain.
-    pub(super) fn empty() -> Self {
-        Self::new(String::new(), Map::new())
-    }
-
-    fn new(path: String, fields: Map<String, Value>) -> Self {
+    fn new(path: String, about: &'static str, fields: Map<String, Value>) -> Self {
         Self {
             path,
+            about,
             fields,
             known: Vec::new(),
             problems: Vec::new(),
@@ -48,9 +85,9 @@ impl Section {
     }
 
     /// The mapping in a field; an absent one is empty.
-    pub(super) fn section(&mut self, name: &'static str) -> Self {
+    pub(super) fn section(&mut self, name: &'static str, about: &'static str) -> Self {
         let path = self.field(name);
-        let fields = match self.take(name) {
+        let fields = match self.take(name, Kind::Mapping, Absent::Unset, about) {
             None => Map::new(),
             Some(Value::Object(fields)) => fields,
             Some(other) => {
@@ -58,7 +95,7 @@ impl Section {
                 Map::new()
             }
         };
-        Self::new(path, fields)
+        Self::new(path, about, fields)
     }
 
     /// Whether a field is there, for those of which only one may be. An empty text counts as absent.
@@ -69,26 +106,19 @@ impl Section {
     }
 
     /// A text; `None` when absent or empty.
-    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
-        match self.take(name)? {
-            Value::String(text) if text.is_empty() => None,
-            Value::String(text) => Some(text),
-            other => {
-                let fix = format!("put it in quotes: {name}: \"{}\"", shown(&other));
-                self.wrong_kind(name, "a text", &other, &fix);
-                None
-            }
-        }
+    pub(super) fn text(&mut self, name: &'static str, about: &'static str) -> Option<String> {
+        self.read_text(name, Kind::Text, Absent::Unset, about)
+    }
+
+    /// A text with a default.
+    pub(super) fn text_or(&mut self, name: &'static str, default: &str, about: &'static str) -> String {
+        self.read_text(name, Kind::Text, Absent::Is(default.to_owned()), about)
+            .unwrap_or_else(|| default.to_owned())
     }
 
     /// A text that has to be there.
-    pub(super) fn required(&mut self, name: &'static str, fix: &str) -> Option<String> {
-        let problems = self.problems.len();
-        let text = self.text(name);
-        if text.is_none() && self.problems.len() == problems {
-            self.problem(name, "is missing", fix);
-        }
-        text
+    pub(super) fn required(&mut self, name: &'static str, fix: &str, about: &'static str) -> Option<String> {
+        self.read_required(name, Kind::Text, fix, about)
     }
 
     /// A text that parses.
@@ -109,20 +139,19 @@ impl Section {
     }
 
     /// `true` or `false`; `None` when absent.
-    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
-        match self.take(name)? {
-            Value::Bool(flag) => Some(flag),
-            other => {
-                let fix = format!("write {name}: true or {name}: false, without quotes");
-                self.wrong_kind(name, "true or false", &other, &fix);
-                None
-            }
-        }
+    pub(super) fn flag(&mut self, name: &'static str, about: &'static str) -> Option<bool> {
+        self.read_flag(name, Absent::Unset, about)
+    }
+
+    /// `true` or `false`, with a default.
+    pub(super) fn flag_or(&mut self, name: &'static str, default: bool, about: &'static str) -> bool {
+        self.read_flag(name, Absent::Is(default.to_string()), about)
+            .unwrap_or(default)
     }
 
     /// A list of texts; an absent one is empty.
-    pub(super) fn texts(&mut self, name: &'static str) -> Vec<String> {
-        let items = match self.take(name) {
+    pub(super) fn texts(&mut self, name: &'static str, about: &'static str) -> Vec<String> {
+        let items = match self.take(name, Kind::Texts, Absent::Is("[]".to_owned()), about) {
             None => return Vec::new(),
             Some(Value::Array(items)) => items,
             Some(other) => {
@@ -152,9 +181,11 @@ impl Section {
         name: &'static str,
         default: Duration,
         bounds: std::ops::RangeInclusive<Duration>,
+        about: &'static str,
     ) -> Duration {
         let example = format!("write for example {name}: {}", duration::text(default));
-        let text = match self.take(name) {
+        let kind = Kind::Duration(*bounds.start(), *bounds.end());
+        let text = match self.take(name, kind, Absent::Is(duration::text(default)), about) {
             None => return default,
             Some(Value::String(text)) => text,
             Some(other) => {
@@ -182,24 +213,38 @@ impl Section {
     }
 
     /// One of a few words; the first is the default.
-    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
-        match self.text(name) {
-            Some(text) => self.one_of(name, &text, choices),
-            None => choices.first().map(|(_, first)| *first),
-        }
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&'static str, T)],
+        about: &'static str,
+    ) -> Option<T> {
+        let words = words(choices);
+        let default = words.first().copied().unwrap_or_default();
+        let absent = Absent::Is(default.to_owned());
+        let text = self.read_text(name, Kind::Choice(words), absent, about);
+        self.one_of(name, text.as_deref().unwrap_or(default), choices)
     }
 
-    /// The choice that a text names.
-    pub(super) fn one_of<T: Copy>(
+    /// One of a few words, which has to be there.
+    pub(super) fn required_choice<T: Copy>(
         &mut self,
-        name: &str,
-        text: &str,
+        name: &'static str,
         choices: &[(&'static str, T)],
+        about: &'static str,
     ) -> Option<T> {
+        let words = words(choices);
+        let examples: Vec<String> = words.iter().map(|word| format!("{name}: {word}")).collect();
+        let fix = format!("write {}", examples.join(" or "));
+        let text = self.read_required(name, Kind::Choice(words), &fix, about)?;
+        self.one_of(name, &text, choices)
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, text: &str, choices: &[(&'static str, T)]) -> Option<T> {
         if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*choice);
         }
-        let all: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let all = words(choices);
         let fix = match nearest(text, all.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("choose one of {}", all.join(", ")),
@@ -209,11 +254,9 @@ impl Section {
         None
     }
 
-    /// Fields that may be there and mean nothing here.
-    pub(super) fn skip(&mut self, names: &[&'static str]) {
-        for name in names {
-            self.take(name);
-        }
+    /// Forgives what stands in its fields, because it means nothing; an unknown field remains one.
+    pub(super) fn unused(&mut self) {
+        self.problems.clear();
     }
 
     /// Complains about a field.
@@ -222,24 +265,72 @@ impl Section {
         self.problems.push(Problem::new(field, rule, fix));
     }
 
-    /// Complaints of this section and its unknown fields.
-    pub(super) fn finish(mut self) -> Vec<Problem> {
+    /// Hands over complaints, unknown fields among them, and what was asked for.
+    pub(super) fn finish(mut self, findings: &mut Findings) {
+        let known: Vec<&str> = self.known.iter().map(|field| field.name).collect();
         for name in self.fields.keys() {
             let field = self.field(name);
-            let fix = match nearest(name, self.known.iter().copied()) {
+            let fix = match nearest(name, known.iter().copied()) {
                 Some(near) => format!("did you mean {}?", self.field(near)),
-                None if self.known.is_empty() => "remove it".to_owned(),
-                None => format!("known here: {}", self.known.join(", ")),
+                None => format!("known here: {}", known.join(", ")),
             };
             self.problems.push(Problem::new(field, "is unknown", fix));
         }
-        self.problems
+        findings.problems.append(&mut self.problems);
+        findings.sections.push((self.path, self.about, self.known));
     }
 
-    fn take(&mut self, name: &'static str) -> Option<Value> {
-        if !self.known.contains(&name) {
-            self.known.push(name);
+    fn read_text(
+        &mut self,
+        name: &'static str,
+        kind: Kind,
+        absent: Absent,
+        about: &'static str,
+    ) -> Option<String> {
+        match self.take(name, kind, absent, about)? {
+            Value::String(text) if text.is_empty() => None,
+            Value::String(text) => Some(text),
+            other => {
+                let fix = format!("put it in quotes: {name}: \"{}\"", shown(&other));
+                self.wrong_kind(name, "a text", &other, &fix);
+                None
+            }
         }
+    }
+
+    fn read_required(
+        &mut self,
+        name: &'static str,
+        kind: Kind,
+        fix: &str,
+        about: &'static str,
+    ) -> Option<String> {
+        let problems = self.problems.len();
+        let text = self.read_text(name, kind, Absent::Refused, about);
+        if text.is_none() && self.problems.len() == problems {
+            self.problem(name, "is missing", fix);
+        }
+        text
+    }
+
+    fn read_flag(&mut self, name: &'static str, absent: Absent, about: &'static str) -> Option<bool> {
+        match self.take(name, Kind::Flag, absent, about)? {
+            Value::Bool(flag) => Some(flag),
+            other => {
+                let fix = format!("write {name}: true or {name}: false, without quotes");
+                self.wrong_kind(name, "true or false", &other, &fix);
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, name: &'static str, kind: Kind, absent: Absent, about: &'static str) -> Option<Value> {
+        self.known.push(Field {
+            name,
+            kind,
+            absent,
+            about,
+        });
         self.fields.remove(name).filter(|value| !value.is_null())
     }
 
@@ -253,6 +344,10 @@ impl Section {
             path => format!("{path}.{name}"),
         }
     }
+}
+
+fn words<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
+    choices.iter().map(|(word, _)| *word).collect()
 }
 
 /// A value as a message shows it: short, and on one line.

@@ -27,12 +27,26 @@ pub(super) fn read(source: &mut Section) -> Option<SourceConfig> {
         .into_iter()
         .filter(|name| source.has(name))
         .collect();
-    let endpoints = source.texts("endpoints");
-    let directory = source.text("directory");
-    let url = source.text("url");
-    let server_name = source
-        .text("serverName")
-        .unwrap_or_else(|| "kubernetes.default.svc".to_owned());
+    let endpoints = source.texts(
+        "endpoints",
+        "`host:port` of every API server. Empty: the one address of the pod or the kubeconfig, taken for a load \
+         balancer, through which a key that disappears is only believed to be gone after 20 polls in a row.",
+    );
+    let directory = source.text(
+        "directory",
+        "Instead of `endpoints`: a directory in which each file is the key set of one API server, as its \
+         `/openid/v1/jwks` serves it.",
+    );
+    let url = source.text(
+        "url",
+        "Instead of `endpoints`: an https URL without a slash at its end, below which the key set is read \
+         anonymously at `/openid/v1/jwks`.",
+    );
+    let server_name = source.text_or(
+        "serverName",
+        "kubernetes.default.svc",
+        "Whom the certificates of the `endpoints` must name.",
+    );
     if given.len() + usize::from(!endpoints.is_empty()) > 1 {
         source.problem(
             "endpoints",

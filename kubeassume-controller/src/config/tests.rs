@@ -120,7 +120,7 @@ fn what_has_to_be_there_is_named() {
     );
     refused(
         "issuer: https://oidc.example.com",
-        "publisher.type is missing; write type: s3 or type: file",
+        "publisher.type is missing; write type: s3 or type: file or type: endpoint",
     );
     refused(
         "issuer: https://oidc.example.com\npublisher: {type: file}",
@@ -129,6 +129,72 @@ fn what_has_to_be_there_is_named() {
     refused(
         "issuer: https://oidc.example.com\npublisher: {type: s3}",
         "publisher.s3.bucket is missing; write the name of the bucket",
+    );
+    for (missing, expected) in [
+        (
+            "listen",
+            "publisher.endpoint.listen is missing; write for example listen: 0.0.0.0:8443",
+        ),
+        (
+            "certFile",
+            "publisher.endpoint.certFile is missing; write the PEM file with the certificate for the issuer's host, \
+             and its chain",
+        ),
+        (
+            "keyFile",
+            "publisher.endpoint.keyFile is missing; write the PEM file with the certificate's private key",
+        ),
+    ] {
+        refused(&endpoint(missing, "\"\""), expected);
+    }
+}
+
+/// A configuration of the built-in server with one field set to something else.
+fn endpoint(field: &str, value: &str) -> String {
+    let fields = [
+        ("listen", "\"0.0.0.0:8443\""),
+        ("certFile", "/tls/tls.crt"),
+        ("keyFile", "/tls/tls.key"),
+        ("publicURL", "\"\""),
+    ];
+    let fields = fields.map(|(name, usual)| {
+        let value = if name == field { value } else { usual };
+        format!("{name}: {value}")
+    });
+    format!(
+        "issuer: https://oidc.example.com\npublisher: {{type: endpoint, endpoint: {{{}}}}}",
+        fields.join(", ")
+    )
+}
+
+#[test]
+fn the_built_in_server_is_told_where_to_listen() {
+    let config = Config::parse(&endpoint("", "")).unwrap();
+    let PublisherConfig::Endpoint(config) = config.publisher else {
+        panic!("{:?}", config.publisher);
+    };
+    assert_eq!(config.listen, "0.0.0.0:8443".parse().unwrap());
+    assert_eq!(config.public_url.as_str(), "https://oidc.example.com");
+    for (text, reason) in [
+        ("\"8443\"", "invalid socket address syntax"),
+        ("\":8443\"", "invalid socket address syntax"),
+        ("\"localhost:8443\"", "invalid socket address syntax"),
+        ("\"0.0.0.0\"", "invalid socket address syntax"),
+    ] {
+        let expected = format!(
+            "publisher.endpoint.listen is {text}: {reason}; write an IP address and a port: 0.0.0.0:8443"
+        );
+        refused(&endpoint("listen", text), &expected);
+    }
+    refused(
+        &endpoint("listen", "8443"),
+        "publisher.endpoint.listen must be a text, is 8443; put it in quotes: listen: \"8443\"",
+    );
+    refused(
+        &endpoint("publicURL", "\"https://oidc.example.com/x\""),
+        "publisher.endpoint.publicURL is \"https://oidc.example.com/x\", the issuer is \
+         \"https://oidc.example.com\"; they must be equal byte for byte; relying parties read below the issuer \
+         only: make the place public under that URL, or leave this empty",
     );
 }
 
@@ -184,12 +250,19 @@ fn a_bucket_that_the_issuer_does_not_lead_to_is_refused() {
 fn a_publisher_of_another_type_is_refused() {
     refused(
         "issuer: https://oidc.example.com\npublisher: {type: S3, s3: {bucket: b, region: r}}",
-        "publisher.type must be s3 or file, is \"S3\"; did you mean s3?",
+        "publisher.type must be s3 or file or endpoint, is \"S3\"; did you mean s3?",
     );
     refused(
         "issuer: https://oidc.example.com\npublisher: {type: ftp}",
-        "publisher.type must be s3 or file, is \"ftp\"; choose one of s3, file",
+        "publisher.type must be s3 or file or endpoint, is \"ftp\"; choose one of s3, file, endpoint",
     );
+}
+
+#[test]
+fn what_stands_in_the_section_of_another_backend_means_nothing() {
+    let text =
+        "issuer: https://oidc.example.com\npublisher: {type: file, file: {path: /srv}, s3: {bucket: 7}}";
+    Config::parse(text).unwrap();
 }
 
 #[test]
