@@ -7,12 +7,12 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use kubeassume_tests::until;
+use kubeassume_tests::{NAMESPACE, until};
 use serde_json::json;
 
+use crate::LIMIT;
 use crate::cluster::Cluster;
-use crate::replica::LIMIT;
-use crate::view::{CONFIG_MAP, NAMESPACE};
+use crate::view::CONFIG_MAP;
 use crate::world::World;
 
 /// Whom the policy of `deploy/` names.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use kubeassume_tests::{SigningKey, Versitygw, until};
 use serde_json::{Value, json};
 
-use crate::replica::LIMIT;
+use crate::LIMIT;
 
 pub(crate) const BUCKET: &str = "oidc";
 pub(crate) const PREFIX: &str = "clusters/one";

@@ -1,22 +1,13 @@
 //! A cluster: API servers on one etcd with `deploy/` applied, and the operator who rolls its keys.
 
-use std::process::Command;
-
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::Client;
 use kubeassume_tests::{ApiServer, ApiServerConfig, Etcd, SigningKey, Testbed, until};
-use xtask::testbed::Server;
 
+use crate::LIMIT;
 use crate::book::Book;
 use crate::bucket::Bucket;
-use crate::replica::LIMIT;
 use crate::traffic::{AUDIENCE, POD};
-use crate::view::{NAMESPACE, View};
-
-/// The ServiceAccount of `deploy/`.
-pub(crate) const ACCOUNT: &str = "kubeassume";
+use crate::view::View;
 
 pub(crate) struct Cluster {
     pub(crate) servers: Vec<ApiServer>,
@@ -54,8 +45,8 @@ impl Cluster {
         };
         let first = bed.api_server(config(&bootstrap)).await;
         first.service_account(POD.0, POD.1).await;
-        apply_deploy(bed, &first).await;
-        let token = controller_token(&first.client()).await;
+        first.install(bed).await;
+        let token = first.controller_token().await;
         let mut all = vec![first];
         for _ in 1..servers {
             all.push(bed.api_server(config(&key)).await);
@@ -122,38 +113,4 @@ impl Cluster {
         .await;
         self.book.public(key.kid());
     }
-}
-
-/// A token of the ServiceAccount of `deploy/`, as its pod would get it.
-async fn controller_token(admin: &Client) -> String {
-    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), NAMESPACE);
-    let spec = TokenRequestSpec {
-        expiration_seconds: Some(86_400),
-        ..TokenRequestSpec::default()
-    };
-    let request = TokenRequest {
-        spec: Some(spec),
-        ..TokenRequest::default()
-    };
-    let answer = accounts
-        .create_token_request(ACCOUNT, &PostParams::default(), &request)
-        .await;
-    let answer = answer.expect("a token for the ServiceAccount of deploy/");
-    answer.status.and_then(|status| status.token).expect("a token")
-}
-
-/// `kubectl apply`, as an installation does it.
-async fn apply_deploy(bed: &Testbed, server: &ApiServer) {
-    let program = kubeassume_tests::server(Server::Kubectl).await;
-    let output = Command::new(program)
-        .arg("--kubeconfig")
-        .arg(server.kubeconfig("admin", server.admin_token()))
-        .arg("--cache-dir")
-        .arg(bed.path().join("kubectl"))
-        .args(["apply", "-f"])
-        .arg(xtask::repository().join("deploy"))
-        .output()
-        .expect("kubectl starts");
-    let refusal = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "kubectl apply -f deploy/: {refusal}");
 }

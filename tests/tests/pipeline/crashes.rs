@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use kubeassume_tests::SigningKey;
+use kubeassume_tests::{Replica, SigningKey};
 use tokio::sync::watch;
 
 use crate::cluster::Cluster;
-use crate::replica::Replica;
 use crate::view::View;
 use crate::world::World;
 
@@ -70,7 +69,7 @@ async fn kill_leaders(
         rounds += 1;
         let leader = view.leader(replicas).await;
         let (life, death) = (random.u64(..LIFE), random.u64(..DEATH));
-        let name = &replicas[leader].name;
+        let name = replicas[leader].name();
         println!("round {rounds}: {name} dies after {life} ms for {death} ms");
         tokio::time::sleep(Duration::from_millis(life)).await;
         replicas[leader].kill().await;

@@ -8,15 +8,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
-use kubeassume_tests::{SigningKey, until};
+use kubeassume_tests::{NAMESPACE, SigningKey, until};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::LIMIT;
 use crate::access::administrator;
 use crate::bucket::{DISCOVERY, JWKS, Object, jwk};
 use crate::cluster::Cluster;
-use crate::replica::LIMIT;
-use crate::view::{CONFIG_MAP, NAMESPACE};
+use crate::view::CONFIG_MAP;
 use crate::world::World;
 
 #[tokio::test]

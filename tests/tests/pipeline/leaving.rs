@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kubeassume_tests::until;
+use kubeassume_tests::{Replica, until};
 
-use crate::replica::{LIMIT, Replica};
+use crate::LIMIT;
 use crate::world::World;
 
 #[tokio::test]
@@ -18,7 +18,8 @@ async fn a_leader_that_is_told_to_end_gives_the_lease_up() {
         // Nobody has to wait until it expires.
         let holder = world.cluster.view.holder().await.unwrap();
         assert_ne!(
-            holder, world.replicas[leader].name,
+            holder,
+            world.replicas[leader].name(),
             "the Lease is given up before the process ends"
         );
         let other = world.leader().await;

@@ -19,7 +19,6 @@
 mod book;
 mod bucket;
 mod cluster;
-mod replica;
 mod traffic;
 mod view;
 mod watch;
@@ -34,3 +33,6 @@ mod oracle;
 mod outage;
 mod publishing;
 mod rotation;
+
+/// Long enough for a busy machine; what waits ends as soon as it may.
+pub(crate) const LIMIT: std::time::Duration = std::time::Duration::from_secs(90);

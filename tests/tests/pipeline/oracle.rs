@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use kubeassume_tests::{SigningKey, Testbed, until};
 use serde_json::json;
 
+use crate::LIMIT;
 use crate::book::Book;
 use crate::bucket::{Bucket, DISCOVERY, JWKS, jwk};
-use crate::replica::LIMIT;
 use crate::watch::Watch;
 
 #[tokio::test]

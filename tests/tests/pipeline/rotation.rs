@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use kubeassume_tests::{SigningKey, token_kid, until};
 
+use crate::LIMIT;
 use crate::bucket::{DISCOVERY, JWKS};
-use crate::replica::LIMIT;
 use crate::world::World;
 
 /// Long enough to look at a key that left the API servers, short enough to wait for its end.

@@ -117,14 +117,10 @@ impl Traffic {
     pub(crate) async fn minted(&self, more: usize) {
         let count = || self.tokens.lock().unwrap().len();
         let goal = count() + more;
-        kubeassume_tests::until(
-            "tokens to be minted",
-            crate::replica::LIMIT,
-            async || match count() {
-                now if now >= goal => Ok(()),
-                now => Err(format!("{now} of {goal}")),
-            },
-        )
+        kubeassume_tests::until("tokens to be minted", crate::LIMIT, async || match count() {
+            now if now >= goal => Ok(()),
+            now => Err(format!("{now} of {goal}")),
+        })
         .await;
     }
 

@@ -7,14 +7,12 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
-use kubeassume_tests::until;
+use kubeassume_tests::{NAMESPACE, Replica, until};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::replica::{LIMIT, Replica};
+use crate::LIMIT;
 
-/// Where `deploy/` puts the controller.
-pub(crate) const NAMESPACE: &str = "kubeassume-system";
 /// The object that holds the state.
 pub(crate) const CONFIG_MAP: &str = "kube-iam-assume-oidc-metadata";
 
@@ -33,7 +31,7 @@ impl View {
     pub(crate) async fn leader(&self, replicas: &[Replica]) -> usize {
         until("a running replica to hold the Lease", LIMIT, async || {
             let holder = self.holder().await?;
-            let leads = |replica: &Replica| replica.runs() && replica.name == holder;
+            let leads = |replica: &Replica| replica.runs() && replica.name() == holder;
             replicas.iter().position(leads).ok_or(format!("it is {holder:?}"))
         })
         .await

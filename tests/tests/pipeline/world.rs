@@ -4,16 +4,15 @@ use std::fs;
 use std::time::Duration;
 
 use kubeassume_tests::{
-    ApiServer, ApiServerConfig, Etcd, SigningKey, Testbed, Versitygw, trust_issuer, until,
+    ApiServer, ApiServerConfig, Etcd, Replica, SigningKey, Testbed, Versitygw, trust_issuer, until,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::LIMIT;
 use crate::book::Book;
 use crate::bucket::{BOTH, BUCKET, Bucket, PREFIX};
 use crate::cluster::Cluster;
-use crate::replica::{LIMIT, Replica};
 use crate::traffic::{AUDIENCE, Party, Traffic};
-use crate::view::NAMESPACE;
 use crate::watch::Watch;
 
 /// How long relying parties may keep a document, in seconds.
@@ -78,7 +77,7 @@ impl World {
         fs::write(&config, self.config(cluster, issuer)).unwrap();
         let server = &cluster.servers[nth % cluster.servers.len()];
         let kubeconfig = server.kubeconfig(name, &cluster.token);
-        Replica::new(&self.bed, name, &config, &kubeconfig, &self.environment())
+        Replica::new(&self.bed, name, &config, &kubeconfig, &self.gateway.environment())
     }
 
     /// Starts every replica that does not run.
@@ -183,18 +182,6 @@ controller:
             ca = self.bed.pki().ca_file(),
             overlap = self.overlap.as_secs(),
         )
-    }
-
-    /// What the SDK's own credential chain finds; nothing of the machine's.
-    fn environment(&self) -> [(&'static str, String); 6] {
-        [
-            ("AWS_ACCESS_KEY_ID", self.gateway.access_key().to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", self.gateway.secret_key().to_owned()),
-            ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("POD_NAMESPACE", NAMESPACE.to_owned()),
-        ]
     }
 }
 

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kubeassume_tests::{Binary, Launch, Process, Testbed, binary, free_port, until};
+use crate::installation::NAMESPACE;
+use crate::{Binary, Launch, Process, Testbed, binary, free_port, until};
 
 /// Long enough for a busy machine; what waits ends as soon as it may.
-pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// A replica that can be killed and started again; its log goes on.
-pub(crate) struct Replica {
-    pub(crate) name: String,
+#[derive(Debug)]
+pub struct Replica {
+    name: String,
     process: Option<Process>,
     log: PathBuf,
     config: PathBuf,
@@ -22,8 +24,8 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// A replica that does not run yet.
-    pub(crate) fn new(
+    /// A replica that does not run yet. `environment` is what it has beside the test's own.
+    pub fn new(
         bed: &Testbed,
         name: &str,
         config: &Path,
@@ -44,12 +46,12 @@ impl Replica {
     }
 
     /// Starts the process; it may take its time until it is ready.
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         self.start_with(&[]);
     }
 
     /// As [`start`](Self::start), with more flags.
-    pub(crate) fn start_with(&mut self, flags: &[&str]) {
+    pub fn start_with(&mut self, flags: &[&str]) {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let launch = Launch::new(&self.name, binary(Binary::Controller), &self.log)
             .arg("run")
@@ -60,7 +62,8 @@ impl Replica {
             .args(["--health-listen", &format!("127.0.0.1:{}", self.health)])
             .args(["--metrics-listen", &format!("127.0.0.1:{}", self.metrics)])
             .args(flags)
-            .env("POD_NAME", &self.name);
+            .env("POD_NAME", &self.name)
+            .env("POD_NAMESPACE", NAMESPACE);
         let launch = self
             .environment
             .iter()
@@ -68,38 +71,60 @@ impl Replica {
         self.process = Some(launch.start());
     }
 
+    /// How it is called, as a process and as the Lease's holder.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The id of its process.
+    ///
+    /// # Panics
+    ///
+    /// It does not run.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").pid()
+    }
+
     /// `kill -9`.
-    pub(crate) async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.process.take().expect("it runs").kill().await;
     }
 
     /// SIGTERM; the exit code.
-    pub(crate) async fn stop(&mut self) -> Option<i32> {
+    ///
+    /// # Panics
+    ///
+    /// It does not run, or does not end.
+    pub async fn stop(&mut self) -> Option<i32> {
         self.process.take().expect("it runs").stop(LIMIT).await.code()
     }
 
     /// The exit code of a replica that ends by itself.
-    pub(crate) async fn ends(&mut self) -> Option<i32> {
+    pub async fn ends(&mut self) -> Option<i32> {
         self.process.take().expect("it runs").wait(LIMIT).await.code()
     }
 
     /// Whether it was started and neither killed nor stopped since.
-    pub(crate) fn runs(&self) -> bool {
+    pub fn runs(&self) -> bool {
         self.process.is_some()
     }
 
     /// Everything that it has printed, through all restarts.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// A health check: its status and what it says.
-    pub(crate) async fn health(&self, path: &str) -> Result<(u16, String), String> {
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub async fn health(&self, path: &str) -> Result<(u16, String), String> {
         self.get(self.health, path).await
     }
 
     /// Waits until a health check answers this status.
-    pub(crate) async fn answers(&self, path: &str, status: u16) {
+    pub async fn answers(&self, path: &str, status: u16) {
         let what = format!("{} to answer {status} at {path}", self.name);
         until(&what, LIMIT, async || match self.health(path).await? {
             (found, _) if found == status => Ok(()),
@@ -109,7 +134,11 @@ impl Replica {
     }
 
     /// Its metrics as they are now.
-    pub(crate) async fn metrics(&self) -> Result<Metrics, String> {
+    ///
+    /// # Errors
+    ///
+    /// It does not answer, or not with 200.
+    pub async fn metrics(&self) -> Result<Metrics, String> {
         match self.get(self.metrics, "/metrics").await? {
             (200, text) => Ok(Metrics(text)),
             (status, text) => Err(format!("{status} {text}")),
@@ -117,7 +146,7 @@ impl Replica {
     }
 
     /// Waits until a metric (all its series that carry these labels, added) is at least this.
-    pub(crate) async fn counts(&self, name: &str, labels: &[(&str, &str)], least: f64) {
+    pub async fn counts(&self, name: &str, labels: &[(&str, &str)], least: f64) {
         let what = format!("{} of {} to reach {least}", name, self.name);
         until(&what, LIMIT, async || {
             let found = self.metrics().await?.sum(name, labels);
@@ -144,16 +173,17 @@ impl Replica {
 }
 
 /// What `/metrics` says, in the Prometheus text format.
-pub(crate) struct Metrics(pub String);
+#[derive(Clone, Debug)]
+pub struct Metrics(pub String);
 
 impl Metrics {
     /// All series of this name that carry these labels, added.
-    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.series(name, labels).sum()
     }
 
     /// Whether there is a series of this name that carries these labels.
-    pub(crate) fn has(&self, name: &str, labels: &[(&str, &str)]) -> bool {
+    pub fn has(&self, name: &str, labels: &[(&str, &str)]) -> bool {
         self.series(name, labels).next().is_some()
     }
 
