@@ -114,6 +114,11 @@ impl Replica {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
+    /// Where a health check is asked.
+    pub fn health_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.health)
+    }
+
     /// A health check: its status and what it says.
     ///
     /// # Errors

@@ -3,10 +3,11 @@
 use aws_sdk_s3::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use kubeassume_tests::{SigningKey, Versitygw, until};
+use kubeassume_tests::{SigningKey, Versitygw};
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::LIMIT;
+use crate::public::Public;
 
 pub(crate) const BUCKET: &str = "oidc";
 pub(crate) const PREFIX: &str = "clusters/one";
@@ -31,22 +32,25 @@ pub(crate) struct Bucket {
     s3: Client,
     url: String,
     anonymous: reqwest::Client,
+    pub(crate) public: Public,
 }
 
 impl Bucket {
     /// Creates the bucket; the public may read exactly the two documents.
     pub(crate) async fn create(gateway: &Versitygw, anonymous: reqwest::Client) -> Self {
         gateway.public_bucket(BUCKET, &BOTH).await;
+        let url = format!("{}/{BUCKET}", gateway.url());
         Self {
             s3: gateway.client(),
-            url: format!("{}/{BUCKET}", gateway.url()),
+            public: Public::new(format!("{url}/{PREFIX}"), anonymous.clone()),
+            url,
             anonymous,
         }
     }
 
     /// The issuer: where the public reads.
     pub(crate) fn issuer(&self) -> String {
-        format!("{}/{PREFIX}", self.url)
+        self.public.issuer().to_owned()
     }
 
     /// An object, `None` where there is none.
@@ -92,45 +96,10 @@ impl Bucket {
         ]
     }
 
-    /// An anonymous GET: status, headers, body.
-    pub(crate) async fn public(
-        &self,
-        key: &str,
-    ) -> Result<(u16, reqwest::header::HeaderMap, String), String> {
-        let request = self.anonymous.get(format!("{}/{key}", self.url));
-        let response = request.send().await.map_err(|error| error.to_string())?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok((
-            status,
-            headers,
-            response.text().await.map_err(|error| error.to_string())?,
-        ))
-    }
-
-    /// The kids that the public sees.
-    ///
-    /// # Errors
-    ///
-    /// What the public sees instead.
-    pub(crate) async fn kids(&self) -> Result<Vec<String>, String> {
-        match self.public(JWKS).await? {
-            (200, _, body) => kids(&body),
-            (status, _, body) => Err(format!("HTTP {status}: {body}")),
-        }
-    }
-
-    /// Waits until the public sees exactly these keys, in any order.
-    pub(crate) async fn shows(&self, expected: &[&str]) {
-        let expected = sorted(expected.iter().copied());
-        until(&format!("exactly {expected:?} to be public"), LIMIT, async || {
-            let found = sorted(self.kids().await?);
-            if found == expected {
-                Ok(())
-            } else {
-                Err(format!("{found:?}"))
-            }
-        })
-        .await;
+    /// An anonymous GET of an object, also of one that is not below the issuer: status, headers, body.
+    pub(crate) async fn anonymous(&self, key: &str) -> Result<(u16, HeaderMap, String), String> {
+        let bucket = Public::new(self.url.clone(), self.anonymous.clone());
+        bucket.get(key).await
     }
 
     /// Puts an object there by hand, without condition; with `generation` it bears a mark like ours.

@@ -5,7 +5,7 @@ use kubeassume_tests::{ApiServer, ApiServerConfig, Etcd, SigningKey, Testbed, un
 
 use crate::LIMIT;
 use crate::book::Book;
-use crate::bucket::Bucket;
+use crate::public::Public;
 use crate::traffic::{AUDIENCE, POD};
 use crate::view::View;
 
@@ -19,7 +19,7 @@ pub(crate) struct Cluster {
     /// A token of the controllers' ServiceAccount, valid for a day.
     pub(crate) token: String,
     pub(crate) view: View,
-    bucket: Bucket,
+    public: Public,
     book: Book,
 }
 
@@ -30,10 +30,10 @@ impl Cluster {
         etcd: &Etcd,
         prefix: &str,
         servers: usize,
-        issuer: &str,
-        bucket: &Bucket,
+        public: &Public,
         book: &Book,
     ) -> Self {
+        let issuer = public.issuer();
         let (key, bootstrap) = (SigningKey::rsa(), SigningKey::rsa());
         book.served(key.kid());
         book.served(bootstrap.kid());
@@ -59,7 +59,7 @@ impl Cluster {
             key,
             bootstrap,
             token,
-            bucket: bucket.clone(),
+            public: public.clone(),
             book: book.clone(),
         }
     }
@@ -103,7 +103,7 @@ impl Cluster {
     /// Waits until a key is public; from then on its tokens must be accepted.
     pub(crate) async fn is_public(&self, key: &SigningKey) {
         until("a new key to be public", LIMIT, async || {
-            let kids = self.bucket.kids().await?;
+            let kids = self.public.kids().await?;
             if kids.iter().any(|kid| kid == key.kid()) {
                 Ok(())
             } else {

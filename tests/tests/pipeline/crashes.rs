@@ -44,6 +44,7 @@ async fn leaders_are_killed_during_rotations_and_nothing_valid_is_rejected() {
     // It converges, and then it is quiet.
     world
         .bucket
+        .public
         .shows(&[world.cluster.bootstrap.kid(), last.kid()])
         .await;
     world.all_answer("/verifiedz", 200).await;

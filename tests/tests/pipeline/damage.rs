@@ -29,6 +29,7 @@ async fn a_lost_or_damaged_config_map_is_restored_from_what_replicas_remember() 
     world.cluster.view.key_becomes(old.kid(), "retiring").await;
     world
         .bucket
+        .public
         .shows(&[old.kid(), new.kid(), world.cluster.bootstrap.kid()])
         .await;
     until("the bucket to be right", LIMIT, async || {
@@ -119,6 +120,7 @@ async fn after_a_total_loss_of_state_public_keys_stay_for_one_retention() {
     world.cluster.view.key_becomes(old.kid(), "removed").await;
     world
         .bucket
+        .public
         .shows(&[new.kid(), world.cluster.bootstrap.kid()])
         .await;
     until("the bucket to be right", LIMIT, async || {

@@ -19,6 +19,8 @@
 mod book;
 mod bucket;
 mod cluster;
+mod public;
+mod service;
 mod traffic;
 mod view;
 mod watch;
@@ -27,6 +29,7 @@ mod world;
 mod access;
 mod crashes;
 mod damage;
+mod endpoint;
 mod leaving;
 mod occupied;
 mod oracle;

@@ -18,8 +18,7 @@ async fn a_second_cluster_writes_nothing_to_a_taken_place_until_an_administrator
         &world.etcd,
         "/second",
         1,
-        &issuer,
-        &world.bucket,
+        &world.bucket.public,
         &strangers,
     )
     .await;
@@ -60,6 +59,7 @@ async fn a_second_cluster_writes_nothing_to_a_taken_place_until_an_administrator
     assert!(owner.is_some() && owner != documents[0].as_ref().unwrap().owner);
     world
         .bucket
+        .public
         .shows(&[second.key.kid(), second.bootstrap.kid()])
         .await;
     world.all_answer("/verifiedz", 503).await;

@@ -13,7 +13,7 @@ async fn an_empty_bucket_becomes_an_issuer_that_everybody_trusts() {
     let mut world = World::new("publishing", 1, Duration::from_secs(60)).await;
     for key in BOTH {
         assert_ne!(
-            world.bucket.public(key).await.unwrap().0,
+            world.bucket.anonymous(key).await.unwrap().0,
             200,
             "{key} is there already"
         );
@@ -46,14 +46,14 @@ async fn the_documents_are_right(world: &World) {
         (DISCOVERY, "application/json"),
         (JWKS, "application/jwk-set+json"),
     ] {
-        let (status, headers, _) = world.bucket.public(key).await.unwrap();
+        let (status, headers, _) = world.bucket.anonymous(key).await.unwrap();
         assert_eq!(status, 200, "{key}");
         assert_eq!(headers["content-type"], content_type);
         assert_eq!(headers["cache-control"], cache_control);
         assert!(!headers.contains_key("content-encoding"), "{key}: {headers:?}");
     }
     let json = async |key| -> Value {
-        let (_, _, body) = world.bucket.public(key).await.unwrap();
+        let (_, _, body) = world.bucket.anonymous(key).await.unwrap();
         serde_json::from_str(&body).unwrap()
     };
     let discovery = json(DISCOVERY).await;
@@ -69,12 +69,15 @@ async fn the_documents_are_right(world: &World) {
         assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
     }
     let expected = [cluster.key.kid(), cluster.bootstrap.kid()];
-    assert_eq!(sorted(world.bucket.kids().await.unwrap()), sorted(expected));
+    assert_eq!(
+        sorted(world.bucket.public.kids().await.unwrap()),
+        sorted(expected)
+    );
 
     let [jwks, discovery] = world.bucket.both().await.map(Option::unwrap);
     assert!(jwks.generation.is_some() && discovery.generation.is_some());
     assert!(jwks.owner.is_some() && jwks.owner == discovery.owner);
-    let (status, _, _) = world.bucket.public("clusters/one/other").await.unwrap();
+    let (status, _, _) = world.bucket.anonymous("clusters/one/other").await.unwrap();
     assert_eq!(
         status, 403,
         "the public reads these two documents and nothing else"
@@ -83,7 +86,7 @@ async fn the_documents_are_right(world: &World) {
 
 async fn the_config_map_has_what_is_public(world: &World) {
     for (entry, key) in [("discovery.json", DISCOVERY), ("jwks.json", JWKS)] {
-        let (_, _, public) = world.bucket.public(key).await.unwrap();
+        let (_, _, public) = world.bucket.anonymous(key).await.unwrap();
         assert_eq!(world.cluster.view.entry(entry).await.unwrap(), public);
     }
     for key in [&world.cluster.key, &world.cluster.bootstrap] {

@@ -100,7 +100,7 @@ impl Published {
     async fn settle(&mut self, world: &World, keys: &[&SigningKey]) {
         let mut kids: Vec<&str> = keys.iter().map(|key| key.kid()).collect();
         kids.push(world.cluster.bootstrap.kid());
-        world.bucket.shows(&kids).await;
+        world.bucket.public.shows(&kids).await;
         let generations = until("the documents to be the state's", LIMIT, async || {
             let state = world.cluster.view.state().await?;
             let mut found = [0, 0];

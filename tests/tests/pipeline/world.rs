@@ -19,7 +19,7 @@ use crate::watch::Watch;
 pub(crate) const CACHE_MAX_AGE: u64 = 2;
 
 /// Worlds at a time: each has API servers of 280 MB and keeps a core busy while it starts.
-static ROOM: Semaphore = Semaphore::const_new(2);
+pub(crate) static ROOM: Semaphore = Semaphore::const_new(2);
 
 /// Everything of one test; what is declared first ends first.
 pub(crate) struct World {
@@ -43,7 +43,7 @@ impl World {
         let (gateway, etcd) = tokio::join!(bed.versitygw(), bed.etcd());
         let bucket = Bucket::create(&gateway, bed.http()).await;
         let (issuer, book) = (bucket.issuer(), Book::new(overlap));
-        let cluster = Cluster::start(&bed, &etcd, "/registry", servers, &issuer, &bucket, &book).await;
+        let cluster = Cluster::start(&bed, &etcd, "/registry", servers, &bucket.public, &book).await;
         let mut world = Self {
             replicas: Vec::new(),
             cluster,
