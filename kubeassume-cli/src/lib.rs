@@ -38,7 +38,12 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+
+/// The command line, for its reference.
+pub fn command() -> clap::Command {
+    args::Cli::command()
+}
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {

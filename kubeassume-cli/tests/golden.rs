@@ -1,4 +1,4 @@
-//! Whole outputs, as people see them: help, key sets, usage errors.
+//! Whole outputs, as people see them: key sets, usage errors. Help is in `docs/reference/cli.md`.
 //!
 //! They show the command with all its features.
 #![cfg(all(feature = "demo", feature = "kube", feature = "s3"))]

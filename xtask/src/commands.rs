@@ -98,6 +98,12 @@ pub(crate) fn doc() -> Outcome {
     run(cargo(["doc", "--workspace", "--no-deps", "--all-features"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+/// Lets the test that compares the references with the code write them instead.
+pub(crate) fn docs() -> Outcome {
+    let test = ["test", "-p", "kubeassume-tests", "--test", "docs", "references::"];
+    run(cargo(test).env("KUBEASSUME_REWRITE_DOCS", "1"))
+}
+
 /// Where cargo builds to, whatever says so (environment, configuration, default).
 pub(crate) fn target_directory() -> Result<PathBuf, String> {
     let metadata = output(&mut cargo(["metadata", "--no-deps", "--format-version", "1"]))?;

@@ -23,8 +23,9 @@ Usage: cargo xtask <COMMAND> [ARGS]
   fmt [--fix]        check the formatting; --fix: format
   clippy             lint with no features, default features and all features
   doc                build the documentation, warnings are errors
+  docs               write docs/reference/ anew from the code
   guards             check the dependency trees: one TLS stack, one crypto provider, a small core, licences
-  ci                 all of the above, in order, with timings
+  ci                 all of the checks above, in order, with timings
   coverage           line coverage of kubeassume-core (installs LLVM tools from PyPI into the cache)
 ";
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         "fmt" => only(&["--fix"], &rest).and_then(|()| commands::fmt(!rest.is_empty())),
         "clippy" => only(&[], &rest).and_then(|()| commands::clippy()),
         "doc" => only(&[], &rest).and_then(|()| commands::doc()),
+        "docs" => only(&[], &rest).and_then(|()| commands::docs()),
         "guards" => only(&[], &rest).and_then(|()| guards::check()),
         "ci" => only(&[], &rest).and_then(|()| ci::run()),
         "coverage" => only(&[], &rest).and_then(|()| coverage::measure()),

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
@@ -73,6 +73,11 @@ pub(crate) struct Run {
     /// The Lease holder's identity; no two replicas may have the same
     #[arg(long, env = "POD_NAME", hide = true)]
     identity: Option<String>,
+}
+
+/// The command line, for its reference.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the binary.
