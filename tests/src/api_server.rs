@@ -182,6 +182,11 @@ impl ApiServer {
         self.start_again().await;
     }
 
+    /// Changes what it is started with the next time.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut ApiServerConfig)) {
+        change(&mut self.config);
+    }
+
     /// A client as `system:masters`.
     pub fn client(&self) -> Client {
         self.client_as(self.admin_token())

@@ -24,6 +24,15 @@ impl SigningKey {
         Self::from(&KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a P-256 key"))
     }
 
+    /// A key that somebody else has made.
+    ///
+    /// # Panics
+    ///
+    /// It is no private key in PEM.
+    pub fn from_pem(pem: &str) -> Self {
+        Self::from(&KeyPair::from_pem(pem).expect("a private key"))
+    }
+
     /// The private key: PEM, PKCS#8.
     pub fn private_pem(&self) -> &str {
         &self.private_pem

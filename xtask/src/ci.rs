@@ -10,7 +10,7 @@ use crate::{commands, guards};
 type Step = (&'static str, fn() -> Outcome);
 
 pub(crate) fn run() -> Outcome {
-    let deny = has_cargo_deny();
+    let deny = has("cargo-deny");
     let mut steps: Vec<Step> = vec![("fmt", || commands::fmt(false)), ("guards", guards::check)];
     if deny {
         steps.push(("deny", cargo_deny));
@@ -54,8 +54,8 @@ fn run_steps(steps: &[Step]) -> Outcome {
     Ok(())
 }
 
-fn has_cargo_deny() -> bool {
-    Command::new("cargo-deny")
+fn has(program: &str) -> bool {
+    Command::new(program)
         .arg("--version")
         .output()
         .is_ok_and(|output| output.status.success())
@@ -80,6 +80,9 @@ fn gaps(deny: bool) -> Vec<&'static str> {
         "systems other than this one: neither macOS, Windows nor another CPU",
         "coverage: on demand, `cargo xtask coverage`",
     ];
+    if !has("promtool") {
+        gaps.push("the alerts in deploy/prometheus/: promtool is not installed (Debian: prometheus)");
+    }
     if !deny {
         gaps.push("deny.toml itself: cargo-deny is not installed (`guards` covers its bans and licences)");
     }

@@ -56,11 +56,11 @@ fn value(path: &str, field: &Field) -> String {
         }
         Kind::Text => "text".to_owned(),
         Kind::Texts => "list of texts".to_owned(),
-        Kind::Flag => "`true` or `false`".to_owned(),
+        Kind::Flag => "`true`, `false`".to_owned(),
         Kind::Duration(from, to) => format!("duration, {} to {}", duration::text(*from), duration::text(*to)),
         Kind::Choice(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            words.join(" or ")
+            words.join(", ")
         }
     }
 }
@@ -84,10 +84,10 @@ mod tests {
         for line in [
             "\n## `controller.rotation`\n\nHow keys come and go.\n",
             "| `overlapPeriod` | duration, 0s to 87600h | `24h` | How long a key stays public ",
-            "| `onStateLoss` | `keep` or `drop` | `keep` | ",
+            "| `onStateLoss` | `keep`, `drop` | `keep` | ",
             "| `issuer` | text | required | ",
             "| `endpoints` | list of texts | `[]` | ",
-            "| `useIRSA` | `true` or `false` | unset | ",
+            "| `useIRSA` | `true`, `false` | unset | ",
             "| `rotation` | [section](#controllerrotation) |  | How keys come and go. |\n",
         ] {
             assert!(text.contains(line), "{line:?} in\n{text}");

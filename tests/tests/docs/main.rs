@@ -10,4 +10,13 @@
     clippy::print_stdout
 )]
 
+mod desk;
+mod page;
+mod shell;
+
+mod blocks;
+mod endpoint;
+mod first_cluster;
+mod guarantees;
+mod metrics;
 mod references;
