@@ -166,6 +166,14 @@ impl Playground {
 /// For a test that fails in the middle: its servers end with it.
 impl Drop for Playground {
     fn drop(&mut self) {
+        drop(self.input.take());
+        let end = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -46,9 +46,9 @@ impl Model {
         }
     }
 
-    /// One rejection of a key says what hundreds would say; the counters have the number.
-    pub(super) fn rejected(&mut self, key: &str, text: String) {
-        self.enter(Level::Bad, format!("rejected {key}"), text);
+    /// A party's rejection of a key says what hundreds would say; the counters have the number.
+    pub(super) fn rejected(&mut self, party: &str, key: &str, text: String) {
+        self.enter(Level::Bad, format!("{party} rejects {key}"), text);
     }
 
     /// The lines since it was asked last.

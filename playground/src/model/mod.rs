@@ -336,8 +336,8 @@ impl Model {
                 party.name,
                 server_name(verdict.server)
             );
-            let why = self.with_names(why);
-            self.rejected(&name, said + &why);
+            let (party, why) = (party.name, self.with_names(why));
+            self.rejected(party, &name, said + &why);
         }
     }
 
