@@ -86,7 +86,9 @@ fn play(arguments: &Arguments) -> Result<Ended, String> {
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
     let tasks = LocalSet::new();
-    let ended = runtime.block_on(tasks.run_until(session::run(&bed, settings, plain)));
+    let session = tasks.run_until(session::run(&bed, settings, plain));
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(session)));
+    let ended = ended.unwrap_or_else(|_| Err(panics::first()));
     drop(tasks);
     // Ends every task, and with the tasks their processes; a thread that reads a terminal may stay.
     runtime.shutdown_timeout(Duration::from_secs(20));

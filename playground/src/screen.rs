@@ -1,6 +1,7 @@
 //! The terminal: entered, read in a thread of its own, and left as it was, however this ends.
 
 use std::io::{self, Stdout};
+use std::mem::ManuallyDrop;
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -17,7 +18,8 @@ use crate::model::Model;
 use crate::session::Input;
 
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: its own `drop` prints, and so panics, where the terminal is gone.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     inputs: mpsc::UnboundedReceiver<Input>,
 }
 
@@ -28,7 +30,7 @@ impl Screen {
             .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
         match entered {
             Ok(terminal) => Ok(Self {
-                terminal,
+                terminal: ManuallyDrop::new(terminal),
                 inputs: inputs(),
             }),
             Err(error) => {

@@ -67,11 +67,10 @@ pub(crate) async fn run(bed: &Arc<Testbed>, settings: Settings, plain: bool) -> 
     .map_err(|error| error.to_string())?;
     let mut lines = plain.then(plain::lines);
     let (tell, events) = Tell::new();
-    let world = match start(bed, settings, tell, &mut signals, lines.as_mut()).await? {
+    let (mut world, waiting) = match start(bed, settings, tell, &mut signals, lines.as_mut()).await? {
         Started::Running(world, waiting) => (world, waiting),
         Started::Ended(ended) => return Ok(ended),
     };
-    let (mut world, waiting) = world;
     out::step("ready\n");
     for line in world::lines(&world.about) {
         let _ = out::line(&line);
@@ -93,7 +92,7 @@ pub(crate) async fn run(bed: &Arc<Testbed>, settings: Settings, plain: bool) -> 
 
 enum Started {
     /// With the letters that came meanwhile.
-    Running(World, VecDeque<Input>),
+    Running(Box<World>, VecDeque<Input>),
     Ended(Ended),
 }
 
@@ -111,7 +110,7 @@ async fn start(
         tokio::select! {
             world = &mut starting => {
                 return match world {
-                    Ok(world) => Ok(Started::Running(world, waiting)),
+                    Ok(world) => Ok(Started::Running(Box::new(world), waiting)),
                     Err(_) => Err(panics::first()),
                 };
             }

@@ -321,6 +321,57 @@ fn whoever_leaves_while_it_starts_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_closed_terminal_ends_it() {
+    let _room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
+    let controller = binary(Binary::Controller);
+    // `script` is a terminal; killed, it is a terminal that somebody closed.
+    let mut terminal = Command::new("script")
+        .args(["-qfc", "stty rows 30 cols 100; exec \"$PLAYGROUND\"", "/dev/null"])
+        .env("PLAYGROUND", env!("CARGO_BIN_EXE_kubeassume-playground"))
+        .env("KUBEASSUME_BIN_DIR", controller.parent().unwrap())
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = terminal.stdin.take().unwrap();
+    let mut output = terminal.stdout.take().unwrap();
+    let (sender, drawn) = channel();
+    std::thread::spawn(move || {
+        let mut some = [0; 4096];
+        while let Ok(many @ 1..) = output.read(&mut some) {
+            let _ = sender.send(String::from_utf8_lossy(&some[..many]).into_owned());
+        }
+    });
+    let mut seen = String::new();
+    let mut sees = |wanted: &str| {
+        let end = Instant::now() + LIMIT;
+        while !seen.contains(wanted) {
+            match drawn.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(more) => seen += &more,
+                Err(reason) => panic!("{wanted:?} was not drawn ({reason}): {seen}"),
+            }
+        }
+        seen.clone()
+    };
+    let folder = sees("; Ctrl-C ends it");
+    let folder = folder.split_once(" in ").unwrap().1;
+    let folder = PathBuf::from(folder.split_once(';').unwrap().0);
+    // Only what changes is drawn, so these are words that come whole.
+    sees("verdicts");
+    input.write_all(b"s").unwrap();
+    sees("EC P-256");
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+
+    let end = Instant::now() + LIMIT;
+    while folder.exists() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    nothing_is_left(&folder);
+}
+
+#[test]
 fn the_end_of_its_input_ends_it() {
     let mut play = Playground::start(&["--plain"]);
     let folder = play.folder();

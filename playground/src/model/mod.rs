@@ -123,7 +123,7 @@ impl Model {
                 text,
                 warning,
             } => self.told(nth, &reason, &text, warning),
-            Event::Verdict(verdict) => self.verdict(verdict),
+            Event::Verdict(verdict) => self.verdict(&verdict),
             Event::Busy(busy) => self.busy = busy,
             Event::Remark { text, warning } => {
                 self.tell(if warning { Level::Warning } else { Level::Info }, text);
@@ -309,7 +309,7 @@ impl Model {
         self.tell(Level::Info, text);
     }
 
-    fn verdict(&mut self, verdict: Verdict) {
+    fn verdict(&mut self, verdict: &Verdict) {
         let key = self.keys.iter_mut().find(|key| key.kid == verdict.kid);
         let name = match key {
             Some(key) => {

@@ -64,8 +64,9 @@ impl Eyes {
     pub(super) async fn first_publication(&self, replicas: &mut Replicas) {
         until("the first publication", FIRST_PUBLICATION, async || {
             replicas.must_run();
-            let kids = self.public_kids().await;
-            kids.filter(|kids| !kids.is_empty())
+            // Discovery is written last: with it, everything is there.
+            let written = self.public(self.issuer.discovery_url()).await;
+            written
                 .map(|_| ())
                 .ok_or("nothing is public; see the controllers' logs")
         })
@@ -140,13 +141,17 @@ impl Eyes {
 
     /// As anybody reads.
     async fn public_kids(&self) -> Option<Vec<String>> {
-        let request = self.http.get(self.issuer.jwks_uri()).timeout(PATIENCE);
-        let response = request.send().await.ok()?.error_for_status().ok()?;
-        let set: Value = serde_json::from_str(&response.text().await.ok()?).ok()?;
+        let set: Value = serde_json::from_str(&self.public(self.issuer.jwks_uri()).await?).ok()?;
         let kids = set["keys"].as_array()?.iter();
         Some(
             kids.filter_map(|key| key["kid"].as_str().map(str::to_owned))
                 .collect(),
         )
+    }
+
+    async fn public(&self, url: String) -> Option<String> {
+        let request = self.http.get(url).timeout(PATIENCE);
+        let response = request.send().await.ok()?.error_for_status().ok()?;
+        response.text().await.ok()
     }
 }
