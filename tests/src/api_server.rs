@@ -63,14 +63,21 @@ impl StaticUser {
     }
 
     fn line(&self) -> String {
-        format!("{},{name},{name},\"{}\"\n", self.token, self.groups.join(","), name = self.name)
+        format!(
+            "{},{name},{name},\"{}\"\n",
+            self.token,
+            self.groups.join(","),
+            name = self.name
+        )
     }
 }
 
 /// Without the token.
 impl std::fmt::Debug for StaticUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StaticUser").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("StaticUser")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +155,12 @@ impl ApiServer {
             name: "admin".to_owned(),
             groups: vec!["system:masters".to_owned()],
         };
-        let users: String = config.users.iter().chain([&admin]).map(StaticUser::line).collect();
+        let users: String = config
+            .users
+            .iter()
+            .chain([&admin])
+            .map(StaticUser::line)
+            .collect();
         fs::write(folder.join("tokens.csv"), users).expect("tokens.csv");
         let shared = Shared {
             program: server(Server::KubeApiserver).await,
