@@ -32,8 +32,57 @@ pub struct ApiServerConfig {
     pub audiences: Vec<String>,
     /// Content of an `AuthenticationConfiguration` file, see [`trust_issuer`].
     pub authentication: Option<String>,
+    /// Users with a bearer token that no key signs, beside the administrator.
+    pub users: Vec<StaticUser>,
     /// More flags, as on the command line.
     pub extra: Vec<String>,
+}
+
+/// A user whom the API server knows by a fixed bearer token (`--token-auth-file`).
+#[derive(Clone)]
+pub struct StaticUser {
+    /// The bearer token.
+    pub token: String,
+    /// The user's name.
+    pub name: String,
+    /// The user's groups.
+    pub groups: Vec<String>,
+}
+
+impl StaticUser {
+    /// A ServiceAccount that stays known whatever happens to the signing keys.
+    pub fn service_account(namespace: &str, name: &str) -> Self {
+        Self {
+            token: random_token(name),
+            name: format!("system:serviceaccount:{namespace}:{name}"),
+            groups: vec![
+                "system:serviceaccounts".to_owned(),
+                format!("system:serviceaccounts:{namespace}"),
+            ],
+        }
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{},{name},{name},\"{}\"\n",
+            self.token,
+            self.groups.join(","),
+            name = self.name
+        )
+    }
+}
+
+/// Without the token.
+impl std::fmt::Debug for StaticUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaticUser")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+fn random_token(name: &str) -> String {
+    format!("{name}-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }
 
 impl ApiServerConfig {
@@ -47,6 +96,7 @@ impl ApiServerConfig {
             served_keys: vec![key.clone()],
             audiences: vec![issuer.to_owned()],
             authentication: None,
+            users: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -100,14 +150,23 @@ impl ApiServer {
     pub(crate) async fn start(bed: &Testbed, config: ApiServerConfig) -> Self {
         let name = bed.name("kube-apiserver");
         let folder = bed.path().join(&name);
-        let admin_token = format!("admin-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        let admin = format!("{admin_token},admin,admin,\"system:masters\"\n");
-        fs::write(folder.join("tokens.csv"), admin).expect("tokens.csv");
+        let admin = StaticUser {
+            token: random_token("admin"),
+            name: "admin".to_owned(),
+            groups: vec!["system:masters".to_owned()],
+        };
+        let users: String = config
+            .users
+            .iter()
+            .chain([&admin])
+            .map(StaticUser::line)
+            .collect();
+        fs::write(folder.join("tokens.csv"), users).expect("tokens.csv");
         let shared = Shared {
             program: server(Server::KubeApiserver).await,
             log: bed.path().join(format!("{name}.log")),
             leaf: bed.pki().leaf(&folder, "tls"),
-            admin_token,
+            admin_token: admin.token,
             http: bed.http(),
             ca_file: bed.pki().ca_file().to_owned(),
             ca_der: bed.pki().ca_der().to_vec(),

@@ -49,7 +49,7 @@ mod replica;
 mod versitygw;
 mod wait;
 
-pub use api_server::{ApiServer, ApiServerConfig, trust_issuer};
+pub use api_server::{ApiServer, ApiServerConfig, StaticUser, trust_issuer};
 pub use bed::Testbed;
 pub use binaries::{Binary, binary, server};
 pub use etcd::Etcd;

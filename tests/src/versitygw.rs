@@ -1,6 +1,6 @@
 //! versitygw: an S3 server over TLS with real signatures, conditional writes and bucket policies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -28,6 +28,7 @@ pub struct Versitygw {
     secret_key: String,
     ca_pem: String,
     http: reqwest::Client,
+    read_only: bool,
 }
 
 /// One request in the access log.
@@ -59,6 +60,7 @@ impl Versitygw {
             secret_key: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
             ca_pem: bed.pki().ca_pem().to_owned(),
             http: bed.http(),
+            read_only: false,
             folder,
             name,
         };
@@ -133,6 +135,12 @@ impl Versitygw {
         );
     }
 
+    /// As [`start_again`](Self::start_again), refusing every write from now on, or accepting them again.
+    pub async fn start_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
+        self.start_again().await;
+    }
+
     /// An S3 client as its administrator, path style, one attempt a call.
     pub fn client(&self) -> Client {
         let roots = TrustStore::empty().with_pem_certificate(self.ca_pem.as_bytes());
@@ -183,6 +191,11 @@ impl Versitygw {
         request.send().await.expect("a bucket policy");
     }
 
+    /// The file that [`access_log`](Self::access_log) reads, for those who follow it.
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
     /// Every request so far, in order, through all restarts.
     pub fn access_log(&self) -> Vec<Access> {
         let log = std::fs::read(&self.log).expect("the log of the S3 server");
@@ -218,6 +231,7 @@ impl Versitygw {
             .env("ROOT_ACCESS_KEY", self.access_key())
             .env("ROOT_SECRET_KEY", self.secret_key())
             .args(["--port", &format!("127.0.0.1:{}", self.port), "--health", HEALTH])
+            .args(self.read_only.then_some("--readonly"))
             .arg("--cert")
             .arg(&self.leaf.cert)
             .arg("--key")
@@ -231,12 +245,13 @@ impl Versitygw {
 
 impl Access {
     /// A PUT of the object at this path, not of one of its properties (`?acl`, `?tagging`).
-    fn is_put(&self, path: &str) -> bool {
+    pub fn is_put(&self, path: &str) -> bool {
         self.method == "PUT" && self.path == path && matches!(self.query.as_str(), "" | "x-id=PutObject")
     }
 
-    /// time | server | status | duration | client | method | path | error | query
-    fn parse(line: &str) -> Option<Self> {
+    /// A line of the log: time | server | status | duration | client | method | path | error | query.
+    /// `None` for any other line.
+    pub fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split(" | ").map(str::trim).collect();
         let [_, "vgw", status, _, _, method, path, _, query] = fields.as_slice() else {
             return None;

@@ -1,7 +1,9 @@
 //! The commands that mostly call cargo.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 
 use xtask::testbed::{self, Server};
 
@@ -39,11 +41,32 @@ pub(crate) fn testbed(names: &[String]) -> Outcome {
 }
 
 /// Servers, binaries, then every test; the tests run the examples too.
-///
-/// The harness finds the binaries through `KUBEASSUME_BIN_DIR`. They are copied there because
-/// `cargo test --all-features` builds the same file names again with other features.
 pub(crate) fn test(arguments: &[String]) -> Outcome {
     testbed(&[])?;
+    let folder = binaries()?;
+    let all = ["test", "--workspace", "--all-features"].map(String::from);
+    run(cargo(all.iter().chain(arguments)).env("KUBEASSUME_BIN_DIR", &folder))
+}
+
+/// Servers and binaries, then the playground in the place of this process: a signal meets it alone.
+pub(crate) fn playground(arguments: &[String]) -> Outcome {
+    testbed(&[])?;
+    let folder = binaries()?;
+    // By itself: cargo would unite its features with those of the binaries.
+    run(&mut cargo(["build", "-p", "kubeassume-playground"]))?;
+    let program = target_directory()?.join("debug").join("kubeassume-playground");
+    let failure = Command::new(&program)
+        .args(arguments)
+        .env("KUBEASSUME_BIN_DIR", &folder)
+        .exec();
+    Err(format!("{} does not start: {failure}", program.display()))
+}
+
+/// Builds the binaries that tests and playground start; the folder with them.
+///
+/// The harness finds them through `KUBEASSUME_BIN_DIR`. They are copied there because
+/// `cargo test --all-features` builds the same file names again with other features.
+fn binaries() -> Result<PathBuf, String> {
     let packages = BINARIES.iter().flat_map(|(package, _)| ["-p", package]);
     run(&mut cargo(["build"].into_iter().chain(packages)))?;
     let target = target_directory()?;
@@ -56,8 +79,7 @@ pub(crate) fn test(arguments: &[String]) -> Outcome {
         fs::copy(&built, &fresh).map_err(|error| format!("{}: {error}", built.display()))?;
         fs::rename(&fresh, folder.join(binary)).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let all = ["test", "--workspace", "--all-features"].map(String::from);
-    run(cargo(all.iter().chain(arguments)).env("KUBEASSUME_BIN_DIR", &folder))
+    Ok(folder)
 }
 
 pub(crate) fn fmt(fix: bool) -> Outcome {

@@ -19,6 +19,7 @@ Developer commands of KubeAssume.
 Usage: cargo xtask <COMMAND> [ARGS]
 
   test [ARGS..]      bring up what the tests need, then run all of them; ARGS go to `cargo test`
+  playground [ARGS]  play with a real rotation: servers, controllers and a live view, until q or Ctrl-C
   testbed [NAME..]   build the servers of the testbed into the cache and print where they are
   fmt [--fix]        check the formatting; --fix: format
   clippy             lint with no features, default features and all features
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let result = match command.as_str() {
         "test" => commands::test(&rest),
+        "playground" => commands::playground(&rest),
         "testbed" => commands::testbed(&rest),
         "fmt" => only(&["--fix"], &rest).and_then(|()| commands::fmt(!rest.is_empty())),
         "clippy" => only(&[], &rest).and_then(|()| commands::clippy()),

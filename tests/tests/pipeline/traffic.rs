@@ -30,9 +30,9 @@ const QUEUE: usize = 64;
 /// Somebody who accepts or refuses tokens.
 pub(crate) enum Party {
     /// go-oidc, which either remembers keys or discovers for every token.
-    Library(RelyingParty),
+    Library(Box<RelyingParty>),
     /// Another cluster's API server.
-    Cluster(ApiServer),
+    Cluster(Box<ApiServer>),
 }
 
 impl Party {

@@ -133,9 +133,12 @@ impl World {
         let remembering = self.bed.relying_party(&issuer, AUDIENCE).await;
         let fresh = self.bed.fresh_relying_party(&issuer, AUDIENCE).await;
         vec![
-            ("go-oidc", Party::Library(remembering)),
-            ("go-oidc without memory", Party::Library(fresh)),
-            ("another cluster", Party::Cluster(self.trusting_cluster().await)),
+            ("go-oidc", Party::Library(Box::new(remembering))),
+            ("go-oidc without memory", Party::Library(Box::new(fresh))),
+            (
+                "another cluster",
+                Party::Cluster(Box::new(self.trusting_cluster().await)),
+            ),
         ]
     }
 
