@@ -6,8 +6,8 @@ use super::{Model, replica_name};
 
 /// How many entries are remembered.
 const ENTRIES: usize = 200;
-/// Within so many of the last entries the same words are counted instead of told again.
-const REPEATS: usize = 6;
+/// What is bad and comes again within this time is counted instead of told again.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// How an entry is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +62,9 @@ impl Model {
 
     fn enter(&mut self, level: Level, kind: String, text: String) {
         let at = self.elapsed;
-        let recent = self.log.iter_mut().rev().take(REPEATS);
-        // What is good comes back for a reason; what is bad may just go on.
-        if level != Level::Good
-            && let Some(entry) = recent.into_iter().find(|entry| entry.kind == kind)
-        {
+        let bad = matches!(level, Level::Warning | Level::Bad);
+        let same = |entry: &&mut Entry| entry.kind == kind && at.saturating_sub(entry.at) < QUIET;
+        if bad && let Some(entry) = self.log.iter_mut().rev().find(same) {
             (entry.at, entry.times, entry.text) = (at, entry.times + 1, text);
             return;
         }

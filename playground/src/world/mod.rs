@@ -133,7 +133,7 @@ impl World {
 
     /// Hands an order to whom it concerns; it may have to wait for its turn.
     pub(crate) fn order(&self, command: Command) {
-        // An actor that is gone has panicked, which `failed` tells.
+        // An actor that is gone has panicked, which ends everything.
         let _ = match command {
             Command::Stage | Command::Switch(_) | Command::Drop(_) => self.keys.send(command).is_ok(),
             Command::Bucket(bucket) => self.bucket.send(bucket).is_ok(),
