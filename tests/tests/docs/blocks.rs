@@ -11,14 +11,46 @@ pub(crate) const FIRST_CLUSTER: &str = "docs/first-cluster.md";
 /// Run by `endpoint.rs`.
 pub(crate) const ENDPOINT: &str = "docs/endpoint.md";
 
+const PLAYGROUND: &str = "docs/playground.md";
+
 /// Commands that something else runs: page, command, where.
-const ELSEWHERE: [(&str, &str, &str); 3] = [
+const ELSEWHERE: [(&str, &str, &str); 9] = [
     ("README.md", "cargo demo", "kubeassume-cli/tests/demo.rs"),
     ("README.md", "cargo xtask test", ".ci/run"),
     (
         "deploy/README.md",
         "kubectl apply -f deploy/",
         "tests/src/installation.rs",
+    ),
+    (
+        PLAYGROUND,
+        "cargo xtask playground",
+        "playground/tests/playground.rs",
+    ),
+    (
+        PLAYGROUND,
+        ". /tmp/kubeassume-playground-XXXXXX/env",
+        "playground/tests/playground.rs",
+    ),
+    (
+        PLAYGROUND,
+        "kubectl get configmap -n kubeassume-system kube-iam-assume-oidc-metadata -o yaml",
+        "playground/tests/playground.rs",
+    ),
+    (
+        PLAYGROUND,
+        "kubeassume status --overlap 60s --cacert $CACERT",
+        "playground/tests/playground.rs",
+    ),
+    (
+        PLAYGROUND,
+        "kubectl create token app -n pods --audience sts.amazonaws.com | kubeassume verify --issuer $ISSUER --cacert $CACERT --audience sts.amazonaws.com --token -",
+        "playground/tests/playground.rs",
+    ),
+    (
+        PLAYGROUND,
+        "curl --cacert $CACERT $ISSUER/openid/v1/jwks",
+        "playground/tests/playground.rs",
     ),
 ];
 
