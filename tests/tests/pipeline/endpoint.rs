@@ -122,11 +122,11 @@ controller:
         let parties = vec![
             (
                 "go-oidc",
-                Party::Library(bed.relying_party(issuer, AUDIENCE).await),
+                Party::Library(Box::new(bed.relying_party(issuer, AUDIENCE).await)),
             ),
             (
                 "go-oidc without memory",
-                Party::Library(bed.fresh_relying_party(issuer, AUDIENCE).await),
+                Party::Library(Box::new(bed.fresh_relying_party(issuer, AUDIENCE).await)),
             ),
         ];
         Traffic::start(issuers, parties, &self.book)
