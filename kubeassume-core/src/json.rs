@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
 
 /// The deepest nesting of arrays and objects.
 const MAX_DEPTH: u8 = 16;
@@ -29,10 +30,7 @@ impl<'a> Json<'a> {
     /// Parses one whole document. The error says where and why, never more of the input than a member's
     /// name.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(value)
+        parse(bytes, Whole)
     }
 
     /// The member of an object.
@@ -52,86 +50,199 @@ impl<'a> Json<'a> {
     }
 }
 
-struct Strict {
-    depth: u8,
-}
-
-impl Strict {
-    fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
-        match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth }),
-            None => Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels"))),
-        }
+/// Parses one whole document into a shape, with the limits and the errors of [`Json::parse`].
+pub(crate) fn parse<'a, S: Shape<'a>>(bytes: &'a [u8], shape: S) -> Result<S::Value, serde_json::Error> {
+    // One look at all bytes costs less than one at each string; bytes that are no text have an error
+    // somewhere, and the slow way finds where.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => read(serde_json::Deserializer::from_str(text), shape),
+        Err(_) => read(serde_json::Deserializer::from_slice(bytes), shape),
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+fn read<'a, S: Shape<'a>>(
+    mut deserializer: serde_json::Deserializer<impl Read<'a>>,
+    shape: S,
+) -> Result<S::Value, serde_json::Error> {
+    let depth = Depth(MAX_DEPTH);
+    let value = Within { depth, shape }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// What becomes of a value. Arrays and objects can be taken apart while they are read, so that no more of
+/// them is kept than somebody asks for; whatever is not kept is checked all the same.
+pub(crate) trait Shape<'de>: Sized {
+    type Value;
+
+    /// Of a value that is not taken apart.
+    fn whole(self, value: Json<'de>) -> Self::Value;
+
+    /// Of an array.
+    fn array<A: SeqAccess<'de>>(self, items: A, depth: Depth) -> Result<Self::Value, A::Error> {
+        Ok(self.whole(Whole.array(items, depth)?))
+    }
+
+    /// Of an object.
+    fn object<A: MapAccess<'de>>(self, members: A, depth: Depth) -> Result<Self::Value, A::Error> {
+        Ok(self.whole(Whole.object(members, depth)?))
+    }
+}
+
+/// A value as it is.
+pub(crate) struct Whole;
+
+impl<'de> Shape<'de> for Whole {
     type Value = Json<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Json<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+    fn whole(self, value: Json<'de>) -> Json<'de> {
+        value
     }
 
-    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(i64::try_from(value).map_or(Json::Number(value as f64), Json::Integer))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
+    fn array<A: SeqAccess<'de>>(self, mut items: A, depth: Depth) -> Result<Json<'de>, A::Error> {
         let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(self.deeper()?)? {
+        while let Some(item) = items.next_element_seed(depth.inside(Self)?)? {
             array.push(item);
         }
         Ok(Json::Array(array))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json<'de>, A::Error> {
+    fn object<A: MapAccess<'de>>(self, mut members: A, depth: Depth) -> Result<Json<'de>, A::Error> {
         let mut object: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
-        while let Some(Json::Text(name)) = members.next_key_seed(self.deeper()?)? {
-            if object.len() == MAX_MEMBERS {
-                return Err(A::Error::custom(format_args!(
-                    "an object has more than {MAX_MEMBERS} members"
-                )));
-            }
+        let mut names = Names::new(depth);
+        while let Some(name) = names.next(&mut members)? {
             if object.iter().any(|(earlier, _)| *earlier == name) {
-                let shown: String = name.chars().take(64).collect();
-                return Err(A::Error::custom(format_args!("member {shown:?} stands twice")));
+                return Err(Names::twice(&name));
             }
-            let value = members.next_value_seed(self.deeper()?)?;
+            let value = members.next_value_seed(depth.inside(Self)?)?;
             object.push((name, value));
         }
         Ok(Json::Object(object))
+    }
+}
+
+/// The names of one object's members, while they are read.
+pub(crate) struct Names<'de> {
+    depth: Depth,
+    count: usize,
+    noted: Vec<Cow<'de, str>>,
+}
+
+impl<'de> Names<'de> {
+    pub(crate) fn new(depth: Depth) -> Self {
+        Self {
+            depth,
+            count: 0,
+            noted: Vec::new(),
+        }
+    }
+
+    /// The next one. Whether it stands twice is for the caller to find, by its own means or by
+    /// [`note`](Self::note).
+    pub(crate) fn next<A: MapAccess<'de>>(
+        &mut self,
+        members: &mut A,
+    ) -> Result<Option<Cow<'de, str>>, A::Error> {
+        let Some(Json::Text(name)) = members.next_key_seed(self.depth.inside(Whole)?)? else {
+            return Ok(None);
+        };
+        if self.count == MAX_MEMBERS {
+            return Err(A::Error::custom(format_args!(
+                "an object has more than {MAX_MEMBERS} members"
+            )));
+        }
+        self.count += 1;
+        Ok(Some(name))
+    }
+
+    /// Refuses a name that was noted before.
+    pub(crate) fn note<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
+        if self.noted.contains(&name) {
+            return Err(Self::twice(&name));
+        }
+        self.noted.push(name);
+        Ok(())
+    }
+
+    pub(crate) fn twice<E: serde::de::Error>(name: &str) -> E {
+        let shown: String = name.chars().take(64).collect();
+        E::custom(format_args!("member {shown:?} stands twice"))
+    }
+}
+
+/// How many levels may follow.
+#[derive(Clone, Copy)]
+pub(crate) struct Depth(u8);
+
+impl Depth {
+    /// The shape of a value one level further down.
+    pub(crate) fn inside<S, E: serde::de::Error>(self, shape: S) -> Result<Within<S>, E> {
+        match self.0.checked_sub(1) {
+            Some(depth) => Ok(Within {
+                depth: Self(depth),
+                shape,
+            }),
+            None => Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels"))),
+        }
+    }
+}
+
+/// A shape at its level.
+pub(crate) struct Within<S> {
+    depth: Depth,
+    shape: S,
+}
+
+impl<'de, S: Shape<'de>> DeserializeSeed<'de> for Within<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, S: Shape<'de>> Visitor<'de> for Within<S> {
+    type Value = S::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<S::Value, E> {
+        Ok(self.shape.whole(Json::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<S::Value, E> {
+        Ok(self.shape.whole(Json::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<S::Value, E> {
+        Ok(self.shape.whole(Json::Integer(value)))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<S::Value, E> {
+        let number = i64::try_from(value).map_or(Json::Number(value as f64), Json::Integer);
+        Ok(self.shape.whole(number))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<S::Value, E> {
+        Ok(self.shape.whole(Json::Number(value)))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<S::Value, E> {
+        Ok(self.shape.whole(Json::Text(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<S::Value, E> {
+        Ok(self.shape.whole(Json::Text(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<S::Value, A::Error> {
+        self.shape.array(items, self.depth)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<S::Value, A::Error> {
+        self.shape.object(members, self.depth)
     }
 }
 

@@ -76,7 +76,9 @@ pub use discovery::{Discovery, DiscoveryClaims, DiscoveryError};
 pub use health::Health;
 pub use issuer::{IssuerError, IssuerUrl, MAX_ISSUER_BYTES};
 pub use jwk::{Algorithm, Curve, Jwk, MAX_KID_BYTES, Material, Problem, Thumbprint};
-pub use key_set::{Finding, FindingKind, KeySet, MAX_EC_KEYS, MAX_OTHER_KEYS, MAX_RSA_KEYS, Parsed, Refusal};
+pub use key_set::{
+    Finding, FindingKind, KeySet, Limits, MAX_EC_KEYS, MAX_OTHER_KEYS, MAX_RSA_KEYS, Parsed, Refusal,
+};
 pub use public_reader::{PUBLIC_READ_TIMEOUT, PublicDocument, PublicReadError, PublicReader};
 pub use publication::{
     DISCOVERY_CONTENT_TYPE, Document, DocumentMark, DocumentMarks, Generation, Headers, JWKS_CONTENT_TYPE,

@@ -89,7 +89,9 @@ pub enum SourceError {
     #[error("cannot be reached: {0}")]
     Unreachable(String),
     /// 401 or 403.
-    #[error("refused the request (HTTP status {0}); the ClusterRole needs get on the two discovery paths")]
+    #[error(
+        "refused the request (HTTP status {0}); either it is still starting, or the ClusterRole lacks get on the two discovery paths"
+    )]
     Denied(u16),
     /// Any other status than 200.
     #[error("answered HTTP status {0}")]

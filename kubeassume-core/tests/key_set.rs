@@ -136,6 +136,23 @@ fn the_kid_of_a_key_from_a_file_is_the_digest_of_its_pkix_form() {
 }
 
 #[test]
+fn a_key_that_stands_twice_is_told_of_once() {
+    let twice = [rsa_json("twice", 1), rsa_json("twice", 1)];
+    let parsed = parse(&twice).unwrap();
+    assert_eq!((parsed.keys.len(), parsed.findings.len()), (1, 1));
+    assert_eq!(parsed.findings[0].index, 0);
+
+    // The first of them is of no use: the second one is the key.
+    let second = [
+        with(rsa_json("twice", 1), &[("use", "enc".into())]),
+        rsa_json("twice", 1),
+    ];
+    let parsed = parse(&second).unwrap();
+    assert_eq!(parsed.keys.len(), 1);
+    assert!(parsed.findings[0].is_left_out() && !parsed.findings[1].is_left_out());
+}
+
+#[test]
 fn current_keys_come_before_retiring_ones_each_by_kid() {
     let key = |kid: &str, seed| keys::rsa(kid, seed);
     let kids = |set: &KeySet| set.iter().map(|key| key.kid().to_owned()).collect::<Vec<_>>();

@@ -12,7 +12,7 @@
 mod keys;
 
 use keys::{b64, document, ec_json, good, modulus, p256_points, parse, rsa_json, rsa_modulus, vector, with};
-use kubeassume_core::{DiscoveryClaims, DiscoveryError, FindingKind, Jwk, KeySet, Problem, Refusal};
+use kubeassume_core::{DiscoveryClaims, DiscoveryError, FindingKind, Jwk, KeySet, Limits, Problem, Refusal};
 use serde_json::{Value, json};
 
 fn bad_rsa(members: &[(&str, Value)]) -> Value {
@@ -294,10 +294,17 @@ fn limits_hold_to_the_key() {
             [rsa[..100].to_vec(), vec![bad_rsa(&[("n", "AQ".into())])]].concat(),
         ),
     ] {
-        assert_eq!(parse(&keys), Err(Refusal::TooManyKeys), "{name}");
+        assert_eq!(
+            parse(&keys),
+            Err(Refusal::TooManyKeys(Limits::default())),
+            "{name}"
+        );
     }
     let halves = [&rsa[..51], &rsa[50..]].map(|half| parse(half).unwrap().keys);
-    assert_eq!(KeySet::union(&halves), Err(Refusal::TooManyKeys));
+    assert_eq!(
+        KeySet::union(&halves),
+        Err(Refusal::TooManyKeys(Limits::default()))
+    );
 }
 
 #[test]

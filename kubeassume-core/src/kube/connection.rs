@@ -80,6 +80,8 @@ impl Dialer {
         let tcp = TcpStream::connect((address.host.as_str(), address.port))
             .await
             .map_err(|e| unreachable(&e))?;
+        // Or the request, sent right after the handshake, would wait 40 ms for a delayed acknowledgement.
+        tcp.set_nodelay(true).map_err(|e| unreachable(&e))?;
         let tls = TlsConnector::from(self.tls.clone())
             .connect(address.server_name.clone(), tcp)
             .await

@@ -17,6 +17,7 @@
 //! or publish anything either; a caller that loses a compare-and-swap drops the ring and starts again.
 
 mod claim;
+mod cycle;
 mod event;
 mod retention;
 mod ring;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Clocks, EndpointKeys, Event, KeyEntry, KeyName, KeyState, Retention, ServedKey, State};
+use super::cycle::Cycle;
+use super::{Event, KeyEntry, KeyState, Retention, State};
 use crate::clock::Timestamp;
 use crate::publication::{Headers, Publication};
-use crate::source::{Addressing, Answer, Observation};
-use crate::{IssuerUrl, Jwk, KeySet, Refusal, Thumbprint};
+use crate::source::Observation;
+use crate::{IssuerUrl, KeySet, Limits, Refusal, Thumbprint};
 
 /// How long a removed key is remembered.
 pub const REMOVED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -71,9 +72,10 @@ pub enum OnStateLoss {
 pub struct KeyRing {
     pub(super) state: State,
     pub(super) policy: Policy,
+    limits: Limits,
     /// Complete polls in a row, through a shared address, without a live key. Not kept in the state: a new
     /// leader counts again, which can only keep a key longer.
-    absent_polls: BTreeMap<Thumbprint, u32>,
+    pub(super) absent_polls: BTreeMap<Thumbprint, u32>,
 }
 
 impl KeyRing {
@@ -82,8 +84,16 @@ impl KeyRing {
         Self {
             state,
             policy,
+            limits: Limits::default(),
             absent_polls: BTreeMap::new(),
         }
+    }
+
+    /// Publishes other numbers of keys than [`Limits::default`].
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Goes on from another state, keeping only what is counted in memory.
@@ -107,15 +117,15 @@ impl KeyRing {
     /// [`RingError::Limit`] when the keys together exceed what relying parties read; then nothing but
     /// revocations was taken into account.
     pub fn observe(&mut self, observation: &Observation, now: Timestamp) -> Result<Vec<Event>, RingError> {
-        let mut next = self.clone();
-        let events = Cycle::new(observation, now).run(&mut next);
-        if let Err(refusal) = next.state.published() {
+        let mut cycle = Cycle::new(observation, now);
+        let next = cycle.change(self, Cycle::run);
+        if let Err(refusal) = next.state.check_published(self.limits) {
             // A revocation waits for nothing, not even for a set that fits.
-            Cycle::new(observation, now).change(self, Cycle::revoke);
+            *self = Cycle::new(observation, now).change(self, Cycle::revoke);
             return Err(refusal.into());
         }
         *self = next;
-        Ok(events)
+        Ok(cycle.events)
     }
 
     /// The keys to publish: the live ones, then the retiring and the unconfirmed ones.
@@ -123,7 +133,7 @@ impl KeyRing {
     /// # Errors
     /// [`RingError::Nothing`] when that would be an empty set without a revocation behind it.
     pub fn publishable(&self) -> Result<KeySet, RingError> {
-        let keys = self.state.published()?;
+        let keys = self.state.published_within(self.limits)?;
         if keys.is_empty() && !self.state.keys.values().any(|entry| entry.state.is_revoked()) {
             return Err(RingError::Nothing);
         }
@@ -188,355 +198,4 @@ pub enum RingError {
     /// No key was ever observed.
     #[error("there is no key to publish yet")]
     Nothing,
-}
-
-/// One call of [`KeyRing::observe`].
-struct Cycle<'o> {
-    observation: &'o Observation,
-    clocks: Clocks,
-    complete: bool,
-    events: Vec<Event>,
-}
-
-impl<'o> Cycle<'o> {
-    fn new(observation: &'o Observation, now: Timestamp) -> Self {
-        let dates = observation.answers.values().filter_map(|answer| match answer {
-            Answer::Read { date, .. } => *date,
-            Answer::Failed(_) => None,
-        });
-        Self {
-            observation,
-            clocks: Clocks::new(now, dates),
-            complete: observation.is_complete(),
-            events: Vec::new(),
-        }
-    }
-
-    fn run(mut self, ring: &mut KeyRing) -> Vec<Event> {
-        self.change(ring, |cycle, ring| {
-            cycle.revoke(ring);
-            let mut present = cycle.present(ring);
-            cycle.settle_conflicts(ring, &mut present);
-            for (thumbprint, key) in &present {
-                cycle.serve(ring, thumbprint, key.as_ref());
-            }
-            cycle.miss(ring, &present);
-            cycle.expire(ring, &present);
-            cycle.remember_endpoints(ring);
-        });
-        self.events
-    }
-
-    /// Raises the revision if something changes; the changed entries bear the raised one.
-    fn change(&mut self, ring: &mut KeyRing, change: impl FnOnce(&mut Self, &mut KeyRing)) {
-        let before = ring.state.clone();
-        ring.state.revision = ring.state.revision.saturating_add(1);
-        change(self, ring);
-        let raised = std::mem::replace(&mut ring.state.revision, before.revision);
-        if ring.state != before {
-            ring.state.revision = raised;
-        }
-    }
-
-    fn revoke(&mut self, ring: &mut KeyRing) {
-        for thumbprint in ring.policy.revoked.clone() {
-            let known = ring.state.keys.get(&thumbprint);
-            if known.is_some_and(|entry| entry.state.is_revoked()) {
-                continue;
-            }
-            let kid = known.map(|entry| entry.kid.clone()).unwrap_or_default();
-            self.events.push(Event::Revoked(KeyName {
-                kid: kid.clone(),
-                thumbprint: thumbprint.clone(),
-            }));
-            self.set(
-                ring,
-                &thumbprint,
-                kid,
-                KeyState::Revoked(self.clocks.latest()),
-                None,
-            );
-        }
-    }
-
-    /// What is served: by endpoints that answered, and by the last good answer of those that did not. The
-    /// latter have only names; the key itself is in its entry.
-    fn present(&self, ring: &KeyRing) -> BTreeMap<Thumbprint, Option<Jwk>> {
-        let mut present: BTreeMap<Thumbprint, Option<Jwk>> = BTreeMap::new();
-        for (endpoint, answer) in &self.observation.answers {
-            match answer {
-                Answer::Read { parsed, .. } => {
-                    for key in &parsed.keys {
-                        let slot = present.entry(key.thumbprint()).or_default();
-                        // One key in two forms at two endpoints: the published one stays while it is served.
-                        let published = ring.state.keys.get(&key.thumbprint());
-                        let likeness = |key: &Jwk| {
-                            published.map(|entry| (entry.jwk.as_ref() == Some(key), entry.kid == key.kid()))
-                        };
-                        if slot.as_ref().is_none_or(|other| likeness(other) < likeness(key)) {
-                            *slot = Some(key.clone());
-                        }
-                    }
-                }
-                Answer::Failed(_) => {
-                    for served in ring
-                        .state
-                        .endpoints
-                        .get(endpoint)
-                        .iter()
-                        .flat_map(|last| &last.keys)
-                    {
-                        let slot = present.entry(served.thumbprint.clone()).or_default();
-                        let published = ring.state.keys.get(&served.thumbprint);
-                        if let Some(entry) = published.filter(|entry| entry.kid == served.kid) {
-                            *slot = entry.jwk.clone().or(slot.take());
-                        }
-                    }
-                }
-            }
-        }
-        present.retain(|thumbprint, key| match ring.state.keys.get(thumbprint) {
-            Some(entry) => !entry.state.is_revoked() && (key.is_some() || entry.jwk.is_some()),
-            None => key.is_some(),
-        });
-        present
-    }
-
-    /// One `kid`, several keys: the published one stays while anything serves it, else it is replaced.
-    fn settle_conflicts(&mut self, ring: &mut KeyRing, present: &mut BTreeMap<Thumbprint, Option<Jwk>>) {
-        let mut by_kid: BTreeMap<String, BTreeSet<Thumbprint>> = BTreeMap::new();
-        for (thumbprint, key) in present.iter() {
-            let kid = match (key, ring.state.keys.get(thumbprint)) {
-                (Some(key), _) => key.kid(),
-                (None, Some(entry)) => entry.kid.as_str(),
-                (None, None) => continue,
-            };
-            by_kid
-                .entry(kid.to_owned())
-                .or_default()
-                .insert(thumbprint.clone());
-        }
-        for entry in ring
-            .state
-            .keys
-            .values()
-            .filter(|entry| entry.state.is_published())
-        {
-            by_kid.entry(entry.kid.clone()).or_default();
-        }
-        for (kid, served) in by_kid {
-            let mut published: Vec<(&Thumbprint, &KeyEntry)> = ring
-                .state
-                .keys
-                .iter()
-                .filter(|(_, entry)| entry.kid == kid && entry.state.is_published())
-                .collect();
-            published.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.precedence()));
-            let published: Vec<Thumbprint> = published
-                .into_iter()
-                .map(|(thumbprint, _)| thumbprint.clone())
-                .collect();
-            let incumbent = published
-                .iter()
-                .find(|thumbprint| served.contains(*thumbprint) || self.may_be_served(ring, thumbprint));
-            let Some(winner) = incumbent.or(served.first()).or(published.first()) else {
-                continue;
-            };
-            let name = KeyName {
-                kid: kid.clone(),
-                thumbprint: winner.clone(),
-            };
-            for refused in served.iter().filter(|thumbprint| *thumbprint != winner) {
-                present.remove(refused);
-                self.events.push(Event::Conflict {
-                    published: name.clone(),
-                    refused: refused.clone(),
-                });
-            }
-            for replaced in published.iter().filter(|thumbprint| *thumbprint != winner) {
-                self.events.push(Event::Conflict {
-                    published: name.clone(),
-                    refused: replaced.clone(),
-                });
-                self.remove(ring, replaced);
-            }
-        }
-    }
-
-    /// Through a shared address one poll proves no absence: a live key counts as served until it is marked,
-    /// or two servers behind it would replace each other's key at every poll.
-    fn may_be_served(&self, ring: &KeyRing, thumbprint: &Thumbprint) -> bool {
-        let entry = ring.state.keys.get(thumbprint);
-        self.observation.addressing == Addressing::Shared
-            && entry.is_some_and(|entry| matches!(entry.state, KeyState::Live(_)))
-    }
-
-    fn serve(&mut self, ring: &mut KeyRing, thumbprint: &Thumbprint, key: Option<&Jwk>) {
-        ring.absent_polls.remove(thumbprint);
-        let entry = ring.state.keys.get(thumbprint);
-        let Some(key) = key.or(entry.and_then(|entry| entry.jwk.as_ref())).cloned() else {
-            return;
-        };
-        let name = KeyName::from(&key);
-        let since = match entry.map(|entry| entry.state) {
-            Some(KeyState::Live(since)) if entry.is_some_and(|entry| entry.jwk.as_ref() != Some(&key)) => {
-                since
-            }
-            Some(KeyState::Live(_) | KeyState::Revoked(_)) => return,
-            Some(KeyState::Retiring(_) | KeyState::Unconfirmed(_)) => {
-                self.events.push(Event::Returned(name.clone()));
-                self.clocks.latest()
-            }
-            Some(KeyState::Removed(_)) | None => {
-                self.events.push(Event::NewKey(name.clone()));
-                self.clocks.latest()
-            }
-        };
-        self.set(ring, thumbprint, name.kid, KeyState::Live(since), Some(key));
-    }
-
-    /// Marks live keys that nothing serves, in a cycle that read everything.
-    fn miss(&mut self, ring: &mut KeyRing, present: &BTreeMap<Thumbprint, Option<Jwk>>) {
-        if !self.complete {
-            return;
-        }
-        let missing: Vec<(Thumbprint, String)> = ring
-            .state
-            .keys
-            .iter()
-            .filter(|(thumbprint, entry)| {
-                matches!(entry.state, KeyState::Live(_)) && !present.contains_key(*thumbprint)
-            })
-            .map(|(thumbprint, entry)| (thumbprint.clone(), entry.kid.clone()))
-            .collect();
-        for (thumbprint, kid) in missing {
-            if self.observation.addressing == Addressing::Shared {
-                let polls = ring.absent_polls.entry(thumbprint.clone()).or_default();
-                *polls += 1;
-                if *polls < SHARED_ADDRESS_POLLS {
-                    continue;
-                }
-                ring.absent_polls.remove(&thumbprint);
-            }
-            let since = self.clocks.latest();
-            let until = ring.policy.retention.ends(since);
-            let key = KeyName {
-                kid: kid.clone(),
-                thumbprint: thumbprint.clone(),
-            };
-            self.events.push(Event::Retiring { key, until });
-            let jwk = ring
-                .state
-                .keys
-                .get(&thumbprint)
-                .and_then(|entry| entry.jwk.clone());
-            self.set(ring, &thumbprint, kid, KeyState::Retiring(since), jwk);
-        }
-    }
-
-    /// Ends retentions, in a cycle that read everything; forgets old tombstones; pulls back marks that a
-    /// clock set in the future.
-    fn expire(&mut self, ring: &mut KeyRing, present: &BTreeMap<Thumbprint, Option<Jwk>>) {
-        let latest = self.clocks.latest();
-        for (thumbprint, entry) in ring.state.keys.clone() {
-            let (since, rewind): (Timestamp, fn(Timestamp) -> KeyState) = match entry.state {
-                KeyState::Retiring(since) => (since, KeyState::Retiring),
-                KeyState::Unconfirmed(since) => (since, KeyState::Unconfirmed),
-                KeyState::Removed(since) => {
-                    if self.clocks.is_past(Retention::new(REMOVED_MEMORY).ends(since)) {
-                        ring.state.keys.remove(&thumbprint);
-                    }
-                    continue;
-                }
-                KeyState::Live(_) | KeyState::Revoked(_) => continue,
-            };
-            if since > latest {
-                self.set(ring, &thumbprint, entry.kid, rewind(latest), entry.jwk);
-            } else if self.complete
-                && !present.contains_key(&thumbprint)
-                && self.clocks.is_past(ring.policy.retention.ends(since))
-            {
-                self.remove(ring, &thumbprint);
-            }
-        }
-    }
-
-    /// The lists that stay in force when an endpoint fails. A shared address has no list of its own that
-    /// two polls would agree on: it stands for every key that is still live.
-    fn remember_endpoints(&self, ring: &mut KeyRing) {
-        let last = std::mem::take(&mut ring.state.endpoints);
-        for (endpoint, answer) in &self.observation.answers {
-            let keys = match (answer, self.observation.addressing) {
-                (Answer::Failed(_), _) => match last.get(endpoint) {
-                    Some(last) => last.clone(),
-                    None => continue,
-                },
-                (Answer::Read { parsed, .. }, Addressing::Each) => EndpointKeys {
-                    keys: parsed
-                        .keys
-                        .iter()
-                        .map(|key| ServedKey {
-                            kid: key.kid().to_owned(),
-                            thumbprint: key.thumbprint(),
-                        })
-                        .collect(),
-                },
-                (Answer::Read { .. }, Addressing::Shared) => EndpointKeys {
-                    keys: ring
-                        .state
-                        .keys
-                        .iter()
-                        .filter(|(_, entry)| matches!(entry.state, KeyState::Live(_)))
-                        .map(|(thumbprint, entry)| ServedKey {
-                            kid: entry.kid.clone(),
-                            thumbprint: thumbprint.clone(),
-                        })
-                        .collect(),
-                },
-            };
-            ring.state.endpoints.insert(endpoint.clone(), keys);
-        }
-    }
-
-    fn remove(&mut self, ring: &mut KeyRing, thumbprint: &Thumbprint) {
-        let Some(entry) = ring.state.keys.get(thumbprint) else {
-            return;
-        };
-        let name = entry.name(thumbprint);
-        self.events.push(Event::Removed(name.clone()));
-        self.set(
-            ring,
-            thumbprint,
-            name.kid,
-            KeyState::Removed(self.clocks.latest()),
-            None,
-        );
-    }
-
-    fn set(
-        &self,
-        ring: &mut KeyRing,
-        thumbprint: &Thumbprint,
-        kid: String,
-        state: KeyState,
-        jwk: Option<Jwk>,
-    ) {
-        let unknown = ring
-            .state
-            .keys
-            .get(thumbprint)
-            .map(|entry| entry.unknown.clone())
-            .unwrap_or_default();
-        let revision = ring.state.revision;
-        ring.state.keys.insert(
-            thumbprint.clone(),
-            KeyEntry {
-                revision,
-                kid,
-                state,
-                jwk,
-                unknown,
-            },
-        );
-    }
 }

@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 
 use super::KeyName;
 use crate::clock::Timestamp;
+use crate::key_set::Count;
 use crate::publication::{DocumentMark, DocumentMarks, Headers, Owner};
-use crate::{Jwk, KeySet, Refusal, Thumbprint};
+use crate::{Jwk, KeySet, Limits, Refusal, Thumbprint};
 
 /// The schema that this version writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -169,21 +170,40 @@ impl State {
     /// # Errors
     /// [`Refusal::TooManyKeys`].
     pub fn published(&self) -> Result<KeySet, Refusal> {
-        // Two histories, joined, may have given one kid to two keys; the next cycle settles that.
-        let mut by_kid: BTreeMap<&str, &KeyEntry> = BTreeMap::new();
-        for entry in self.keys.values().filter(|entry| entry.state.is_published()) {
-            let slot = by_kid.entry(&entry.kid).or_insert(entry);
-            if slot.precedence() < entry.precedence() {
-                *slot = entry;
+        self.published_within(Limits::default())
+    }
+
+    /// Whether [`published_within`](Self::published_within) has an answer, without putting it together.
+    pub(super) fn check_published(&self, limits: Limits) -> Result<(), Refusal> {
+        let entries = self.keys.values().filter(|entry| entry.state.is_published());
+        let mut count = Count::default();
+        for entry in entries {
+            let Some(key) = &entry.jwk else { continue };
+            // As good as always. What was edited by hand, or counts one kid twice, needs a closer look.
+            if entry.kid != key.kid() || count.add(limits, key).is_err() {
+                return self.published_within(limits).map(drop);
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn published_within(&self, limits: Limits) -> Result<KeySet, Refusal> {
+        let mut entries: Vec<&KeyEntry> = Vec::with_capacity(self.keys.len());
+        entries.extend(self.keys.values().filter(|entry| entry.state.is_published()));
+        // Two histories, joined, may have given one kid to two keys; the next cycle settles that.
+        entries.sort_by(|a, b| {
+            a.kid
+                .cmp(&b.kid)
+                .then_with(|| b.precedence().cmp(&a.precedence()))
+        });
+        entries.dedup_by(|b, a| a.kid == b.kid);
         let of = |live: bool| {
-            by_kid
-                .values()
+            entries
+                .iter()
                 .filter(move |entry| matches!(entry.state, KeyState::Live(_)) == live)
                 .filter_map(|entry| entry.jwk.clone())
         };
-        KeySet::new(of(true), of(false))
+        KeySet::within(limits, of(true), of(false))
     }
 
     /// The least state that is above both: per key the entry of higher revision, a revocation always;

@@ -1,24 +1,20 @@
 //! [`KeySet`]: a bounded parse into keys and findings, and one deterministic way back to bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod document;
+mod limits;
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use thiserror::Error;
 
 use crate::Algorithm;
-use crate::json::Json;
-use crate::jwk::{Jwk, MAX_KID_BYTES, Material, Problem, Thumbprint};
+use crate::jwk::{Jwk, MAX_KID_BYTES, Members, Problem, Thumbprint};
 use crate::store::MAX_DOCUMENT_BYTES;
 
-/// The most RSA keys in a set; beyond 100, AWS STS stops accepting RSA and Entra stops reading.
-pub const MAX_RSA_KEYS: usize = 100;
-/// The most EC keys in a set.
-pub const MAX_EC_KEYS: usize = 100;
-/// The most keys of other kinds that are read past.
-pub const MAX_OTHER_KEYS: usize = 100;
-
-/// Members that only a private or a symmetric key has (RFC 7518 section 6, RFC 8037, `priv` of AKP keys).
-const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+pub(crate) use limits::Count;
+pub use limits::{Limits, MAX_EC_KEYS, MAX_OTHER_KEYS, MAX_RSA_KEYS};
 
 /// Public signing keys with distinct `kid`s: first the current ones by `kid`, then the retiring ones.
 ///
@@ -106,34 +102,34 @@ impl KeySet {
         current: impl IntoIterator<Item = Jwk>,
         retiring: impl IntoIterator<Item = Jwk>,
     ) -> Result<Self, Refusal> {
-        let mut by_kid: BTreeMap<String, Thumbprint> = BTreeMap::new();
-        let mut keys: Vec<Jwk> = Vec::new();
-        let (mut rsa, mut ec) = (0, 0);
-        let mut add = |group: &mut dyn Iterator<Item = Jwk>| -> Result<(), Refusal> {
-            let first = keys.len();
-            for key in group {
-                match by_kid.get(key.kid()) {
-                    Some(thumbprint) if *thumbprint == key.thumbprint() => continue,
-                    Some(_) => return Err(Refusal::DuplicateKid(key.kid().to_owned())),
-                    None => by_kid.insert(key.kid().to_owned(), key.thumbprint()),
-                };
-                match key.material() {
-                    Material::Rsa { .. } => rsa += 1,
-                    Material::Ec { .. } => ec += 1,
-                }
-                if rsa > MAX_RSA_KEYS || ec > MAX_EC_KEYS {
-                    return Err(Refusal::TooManyKeys);
-                }
-                keys.push(key);
-            }
-            if let Some(group) = keys.get_mut(first..) {
-                group.sort_by(|a, b| a.kid().cmp(b.kid()));
-            }
-            Ok(())
+        Self::within(Limits::default(), current, retiring)
+    }
+
+    /// As [`new`](Self::new), within other limits.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn within(
+        limits: Limits,
+        current: impl IntoIterator<Item = Jwk>,
+        retiring: impl IntoIterator<Item = Jwk>,
+    ) -> Result<Self, Refusal> {
+        let mut current: Vec<Jwk> = current.into_iter().collect();
+        let mut retiring: Vec<Jwk> = retiring.into_iter().collect();
+        let in_both = |key: &Jwk| {
+            current
+                .binary_search_by(|other| other.kid().cmp(key.kid()))
+                .is_ok()
         };
-        add(&mut current.into_iter())?;
-        add(&mut retiring.into_iter())?;
-        Ok(Self(keys))
+        if !is_sorted(&current) || !is_sorted(&retiring) || retiring.iter().any(in_both) {
+            (current, retiring) = sorted(limits, &current, &retiring)?;
+        }
+        current.append(&mut retiring);
+        let mut count = Count::default();
+        for key in &current {
+            count.add(limits, key)?;
+        }
+        Ok(Self(current))
     }
 
     /// Parses a JWK set from a stranger: an API server, a file, the public copy.
@@ -141,70 +137,64 @@ impl KeySet {
     /// # Errors
     /// A [`Refusal`] when nothing of the document may be used.
     pub fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
+        Self::parse_within(Limits::default(), bytes)
+    }
+
+    /// As [`parse`](Self::parse), within other limits. A document's size stays limited to 1 MiB.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_within(limits: Limits, bytes: &[u8]) -> Result<Parsed, Refusal> {
         if bytes.len() > MAX_DOCUMENT_BYTES {
             return Err(Refusal::TooLarge);
         }
-        let json = Json::parse(bytes).map_err(|e| Refusal::Malformed(e.to_string()))?;
-        let Some(Json::Array(entries)) = json.member("keys") else {
-            return Err(Refusal::Malformed(
-                "there is no array \"keys\" (RFC 7517 section 5)".to_owned(),
-            ));
-        };
-        refuse_private(entries)?;
-        refuse_too_many(entries)?;
+        let entries = document::read(limits, bytes)?;
 
-        let mut keys: Vec<Jwk> = Vec::new();
         let mut findings = Vec::new();
-        let mut kids: BTreeMap<&str, &Json<'_>> = BTreeMap::new();
-        let mut thumbprints: BTreeMap<Thumbprint, String> = BTreeMap::new();
+        let mut kids: BTreeMap<&str, (&Members<'_>, Option<Jwk>)> = BTreeMap::new();
+        let mut thumbprints: HashMap<Thumbprint, &str> = HashMap::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
-            let kid = entry.member("kid").and_then(Json::text);
-            let shown = kid.map(cut);
-            let mut left_out = |problem| {
-                findings.push(Finding {
-                    index,
-                    kid: shown.clone(),
-                    kind: FindingKind::LeftOut(problem),
-                });
+            let finding = |kind| Finding {
+                index,
+                kid: entry.kid().map(cut),
+                kind,
+            };
+            let Some(kid) = entry.kid() else {
+                let problem = entry.key().err();
+                findings.extend(problem.map(|problem| finding(FindingKind::LeftOut(problem))));
+                continue;
             };
             // Compared before validity: a verifier that takes the unusable twin must not exist.
-            if let Some(kid) = kid
-                && let Some(earlier) = kids.insert(kid, entry)
-                && !same_key(earlier, entry)
-            {
-                return Err(Refusal::DuplicateKid(cut(kid)));
-            }
-            let key = match Jwk::from_json(entry) {
+            let (_, usable) = match kids.entry(kid) {
+                Entry::Vacant(free) => free.insert((entry, None)),
+                Entry::Occupied(earlier) if earlier.get().0.is_same_key(entry) => earlier.into_mut(),
+                Entry::Occupied(_) => return Err(Refusal::DuplicateKid(cut(kid))),
+            };
+            let key = match entry.key() {
                 Ok(key) => key,
                 Err(problem) => {
-                    left_out(problem);
+                    findings.push(finding(FindingKind::LeftOut(problem)));
                     continue;
                 }
             };
-            match thumbprints.insert(key.thumbprint(), key.kid().to_owned()) {
-                None => {}
-                Some(earlier) if earlier == key.kid() => continue,
-                Some(earlier) => {
-                    left_out(Problem::SecondKid(earlier.clone()));
-                    thumbprints.insert(key.thumbprint(), earlier);
-                    continue;
+            let first = *thumbprints.entry(key.thumbprint()).or_insert(kid);
+            if first != kid {
+                let problem = Problem::SecondKid(first.to_owned());
+                findings.push(finding(FindingKind::LeftOut(problem)));
+            } else if usable.is_none() {
+                if !key.has_kubernetes_kid() {
+                    findings.push(finding(FindingKind::ForeignKid(key.kubernetes_kid())));
                 }
+                *usable = Some(key);
             }
-            let expected = key.kubernetes_kid();
-            if expected != key.kid() {
-                findings.push(Finding {
-                    index,
-                    kid: shown,
-                    kind: FindingKind::ForeignKid(expected),
-                });
-            }
-            keys.push(key);
         }
+        let mut keys = Vec::with_capacity(kids.len());
+        keys.extend(kids.into_values().filter_map(|(_, key)| key));
         if keys.is_empty() {
             return Err(Refusal::Empty(findings));
         }
         Ok(Parsed {
-            keys: Self::new(keys, [])?,
+            keys: Self::within(limits, keys, [])?,
             findings,
         })
     }
@@ -212,12 +202,17 @@ impl KeySet {
     /// The document: compact JSON, the members of each key in a fixed order. The same set gives the same
     /// bytes on every replica and in every version.
     pub fn to_bytes(&self) -> Vec<u8> {
-        #[derive(serde::Serialize)]
-        struct Document<'a> {
-            keys: &'a [Jwk],
+        let size: usize = self.iter().map(|key| key.written_size() + 1).sum();
+        let mut out = Vec::with_capacity(size + 16);
+        out.extend_from_slice(br#"{"keys":["#);
+        for (index, key) in self.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            key.write(&mut out);
         }
-        // Strings into a vector: serde_json has nothing to fail on.
-        serde_json::to_vec(&Document { keys: &self.0 }).unwrap_or_default()
+        out.extend_from_slice(b"]}");
+        out
     }
 
     /// The keys of several sets, each once.
@@ -279,38 +274,29 @@ fn cut(kid: &str) -> String {
         .collect()
 }
 
-/// A private key in a public document is a breach already; nothing of such a document is used.
-fn refuse_private(entries: &[Json<'_>]) -> Result<(), Refusal> {
-    for entry in entries {
-        if entry.member("kty").and_then(Json::text) == Some("oct") {
-            return Err(Refusal::PrivateMaterial("a symmetric key (kty oct)"));
-        }
-        if let Some(member) = PRIVATE_MEMBERS.iter().find(|name| entry.member(name).is_some()) {
-            return Err(Refusal::PrivateMaterial(member));
-        }
-    }
-    Ok(())
+/// Whether each `kid` stands once, in order: so does what a state publishes.
+fn is_sorted(keys: &[Jwk]) -> bool {
+    keys.is_sorted_by(|a, b| a.kid() < b.kid())
 }
 
-fn refuse_too_many(entries: &[Json<'_>]) -> Result<(), Refusal> {
-    let count = |kty: &str| {
-        entries
-            .iter()
-            .filter(|entry| entry.member("kty").and_then(Json::text) == Some(kty))
-            .count()
+/// Both groups by `kid`, without what stands twice; what was named first stays.
+fn sorted(limits: Limits, current: &[Jwk], retiring: &[Jwk]) -> Result<(Vec<Jwk>, Vec<Jwk>), Refusal> {
+    let mut by_kid: BTreeMap<&str, (bool, &Jwk)> = BTreeMap::new();
+    let mut count = Count::default();
+    let groups = current.iter().map(|key| (true, key));
+    for (is_current, key) in groups.chain(retiring.iter().map(|key| (false, key))) {
+        match by_kid.entry(key.kid()) {
+            Entry::Vacant(free) => free.insert((is_current, key)),
+            Entry::Occupied(earlier) if earlier.get().1.is_same_key(key) => continue,
+            Entry::Occupied(_) => return Err(Refusal::DuplicateKid(key.kid().to_owned())),
+        };
+        count.add(limits, key)?;
+    }
+    let group = |wanted| {
+        let keys = by_kid.values().filter(|(is_current, _)| *is_current == wanted);
+        keys.map(|(_, key)| (*key).clone()).collect()
     };
-    let (rsa, ec) = (count("RSA"), count("EC"));
-    if rsa > MAX_RSA_KEYS || ec > MAX_EC_KEYS || entries.len() - rsa - ec > MAX_OTHER_KEYS {
-        return Err(Refusal::TooManyKeys);
-    }
-    Ok(())
-}
-
-/// Whether two entries with one kid hold the same key, comparing what makes the key.
-fn same_key(a: &Json<'_>, b: &Json<'_>) -> bool {
-    ["kty", "crv", "n", "e", "x", "y", "alg", "pub"]
-        .iter()
-        .all(|name| a.member(name) == b.member(name))
+    Ok((group(true), group(false)))
 }
 
 /// Why nothing of a document may be used.
@@ -324,9 +310,9 @@ pub enum Refusal {
     #[error("the key set is larger than {MAX_DOCUMENT_BYTES} bytes")]
     TooLarge,
     /// More keys than relying parties read.
-    #[error("the key set has more than {MAX_RSA_KEYS} RSA, {MAX_EC_KEYS} EC or {MAX_OTHER_KEYS} other keys")]
-    TooManyKeys,
-    /// A member of a private key, or a symmetric key. Says which member, never its value.
+    #[error("the key set has more than {} RSA, {} EC or {} other keys", .0.rsa, .0.ec, .0.other)]
+    TooManyKeys(Limits),
+    /// A member of a private key, or a symmetric key: a breach already. Says which member, never its value.
     #[error("the key set holds private or symmetric key material: {0}")]
     PrivateMaterial(&'static str),
     /// No usable key; with what was left out.
