@@ -146,3 +146,35 @@ users: [{name: u, user: {token: very-secret}}]
     assert!(stderr.contains("set certificate-authority instead"), "{stderr}");
     assert!(!stderr.contains("very-secret"), "{stderr}");
 }
+
+#[test]
+fn rust_log_is_levels_by_target() {
+    let folder = Folder::new();
+    let config = folder.write("config.yaml", CONFIG);
+    let kubeconfig = folder.write("kubeconfig", "apiVersion: v1\nkind: Config\nclusters: []\n");
+    let warned = |level: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kubeassume-controller"))
+            .env_clear()
+            .env("RUST_LOG", level)
+            .args(["run", "--config"])
+            .arg(&config)
+            .arg("--kubeconfig")
+            .arg(&kubeconfig)
+            .output()
+            .unwrap();
+        let (_, _, stderr) = out(&output);
+        assert!(stderr.contains("error: kubeconfig"), "{stderr}");
+        stderr.contains("\"WARN\"") && stderr.contains("overlapPeriod")
+    };
+    for level in [
+        "",
+        "warn",
+        "error,kubeassume_controller=info",
+        "kubeassume_controller=loud",
+    ] {
+        assert!(warned(level), "{level:?}");
+    }
+    for level in ["off", "error", "info,kubeassume_controller::cli=error"] {
+        assert!(!warned(level), "{level:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::step::{self, Outcome, cargo};
-use crate::{commands, guards};
+use crate::{commands, guards, instructions};
 
 /// Its name in the summary, and what it does.
 type Step = (&'static str, fn() -> Outcome);
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Outcome {
         ("doc", commands::doc),
     ]);
     steps.push(("test", || commands::test(&[])));
+    steps.push(("instructions", instructions::check));
     run_steps(&steps)?;
     println!("not checked here:");
     for gap in gaps(deny) {
@@ -38,7 +39,7 @@ fn run_steps(steps: &[Step]) -> Outcome {
         let outcome = step();
         let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
         lines.push(format!(
-            "  {name:<8} {:>5} s  {verdict}",
+            "  {name:<12} {:>5} s  {verdict}",
             started.elapsed().as_secs()
         ));
         if let Err(message) = outcome {
@@ -79,12 +80,16 @@ fn gaps(deny: bool) -> Vec<&'static str> {
         "real cloud accounts: S3 is versitygw, and no request leaves this machine",
         "systems other than this one: neither macOS, Windows nor another CPU",
         "coverage: on demand, `cargo xtask coverage`",
+        "wall times: on demand, `cargo bench -p kubeassume-benches`",
     ];
     if !has("promtool") {
         gaps.push("the alerts in deploy/prometheus/: promtool is not installed (Debian: prometheus)");
     }
     if !deny {
         gaps.push("deny.toml itself: cargo-deny is not installed (`guards` covers its bans and licences)");
+    }
+    if !instructions::is_measurable() {
+        gaps.push("instruction counts: valgrind is not installed");
     }
     gaps
 }

@@ -10,7 +10,9 @@ mod ci;
 mod commands;
 mod coverage;
 mod guards;
+mod instructions;
 mod licence;
+mod measure;
 mod step;
 
 const HELP: &str = "\
@@ -26,7 +28,12 @@ Usage: cargo xtask <COMMAND> [ARGS]
   doc                build the documentation, warnings are errors
   docs               write docs/reference/ anew from the code
   guards             check the dependency trees: one TLS stack, one crypto provider, a small core, licences
-  ci                 all of the checks above, in order, with timings
+  ci                 all of the checks above and `instructions`, in order, with timings
+  instructions       count the instructions of the bench jwks_cycle/100 with callgrind and compare with the
+                     recorded number; --record: record it
+  measure [endpoint] [-o json]
+                     size, start, requests, writes and memory of the release build; endpoint: the built-in server
+                     beside nginx
   coverage           line coverage of kubeassume-core (installs LLVM tools from PyPI into the cache)
 ";
 
@@ -43,7 +50,9 @@ fn main() -> ExitCode {
         "doc" => only(&[], &rest).and_then(|()| commands::doc()),
         "docs" => only(&[], &rest).and_then(|()| commands::docs()),
         "guards" => only(&[], &rest).and_then(|()| guards::check()),
+        "instructions" => only(&["--record"], &rest).and_then(|()| instructions::measure(!rest.is_empty())),
         "ci" => only(&[], &rest).and_then(|()| ci::run()),
+        "measure" => measure::measure(&rest),
         "coverage" => only(&[], &rest).and_then(|()| coverage::measure()),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -14,7 +14,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Config;
 
@@ -75,6 +78,9 @@ pub(crate) struct Run {
     identity: Option<String>,
 }
 
+/// How many threads there are for all the waiting, and for the TLS of the built-in server.
+const WORKERS: usize = 2;
+
 /// The command line, for its reference.
 pub fn command() -> clap::Command {
     Arguments::command()
@@ -112,23 +118,26 @@ fn start(run: Run) -> Result<(), Failure> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let _ = provider.install_default();
     tokio::runtime::Builder::new_multi_thread()
+        // Everything here waits for others; a thread for each core of a large node would only cost memory.
+        .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(Failure::running)?
         .block_on(run::run(run, config))
 }
 
+/// `RUST_LOG` is levels by target: `info,kubeassume_core=debug`. What is no such thing counts as absent.
 fn log() {
-    // The client's own lines repeat, in bursts, what the notices say of an API server that restarts.
-    let quiet = || EnvFilter::new("info,kube_client::client::builder=off");
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet());
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let asked = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let filter: Targets = asked
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     if std::io::stderr().is_terminal() {
-        subscriber.init();
+        registry.with(lines).init();
     } else {
-        subscriber.json().flatten_event(true).init();
+        registry.with(lines.json().flatten_event(true)).init();
     }
 }
 

@@ -70,7 +70,7 @@ impl<S: DocumentStore> Site<S> {
 
 impl Made {
     fn new(stored: StoredDocument) -> Self {
-        let mut headers = HeaderMap::new();
+        let mut headers = common();
         let known: [(HeaderName, Option<String>); 3] = [
             (ETAG, Some(format!("\"{}\"", digest(&stored.bytes)))),
             (CONTENT_TYPE, stored.content_type),
@@ -94,9 +94,19 @@ impl Made {
             Some(etag) if names(request, etag) => status(StatusCode::NOT_MODIFIED),
             _ => Response::new(Body::new(self.bytes.clone())),
         };
-        response.headers_mut().extend(self.headers.clone());
+        *response.headers_mut() = self.headers.clone();
         response
     }
+}
+
+/// What every answer says.
+fn common() -> HeaderMap {
+    HeaderMap::from_iter([
+        (STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        // An error is nothing to keep: the next answer may be the documents.
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ])
 }
 
 /// Whether `If-None-Match` names this version: `*`, or a list of tags compared weakly (RFC 9110 section 13.1.2).
@@ -115,24 +125,21 @@ fn names(request: &HeaderMap, etag: &HeaderValue) -> bool {
 impl<S: DocumentStore + 'static> Answer for Site<S> {
     async fn answer(&self, request: &request::Parts) -> Response<Body> {
         let page = self.pages.iter().find(|page| page.target == request.uri.path());
-        let mut response = match page {
-            None => status(StatusCode::NOT_FOUND),
-            Some(page) => match self.page(page).await {
-                Ok(Some(made)) => made.answer(&request.headers),
-                Ok(None) | Err(_) => {
-                    let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
-                    response.headers_mut().insert(RETRY_AFTER, COME_BACK);
-                    response
-                }
-            },
+        let refuse = |code| {
+            let mut refusal = status(code);
+            *refusal.headers_mut() = common();
+            refusal
         };
-        let headers = response.headers_mut();
-        headers.insert(STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY);
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // An error is nothing to keep: the next answer may be the documents.
-        headers
-            .entry(CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static("no-store"));
-        response
+        let Some(page) = page else {
+            return refuse(StatusCode::NOT_FOUND);
+        };
+        match self.page(page).await {
+            Ok(Some(made)) => made.answer(&request.headers),
+            Ok(None) | Err(_) => {
+                let mut refusal = refuse(StatusCode::SERVICE_UNAVAILABLE);
+                refusal.headers_mut().insert(RETRY_AFTER, COME_BACK);
+                refusal
+            }
+        }
     }
 }
