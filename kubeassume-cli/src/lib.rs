@@ -8,8 +8,11 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | none | `jwks`, `verify`, `completions` |
+//! | `azure` | `publish` to Azure Blob Storage |
 //! | `demo` | `demo`: the whole pipeline in one process, without a cluster or a cloud |
 //! | `kube` | `publish` and `status` |
+//! | `gcs` | `publish` to Google Cloud Storage |
+//! | `oci` | `publish` to Oracle Cloud's Object Storage |
 //! | `s3` | `publish` to S3 |
 //!
 //! # Exit codes

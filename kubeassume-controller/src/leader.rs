@@ -5,9 +5,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kubeassume_core::rotation::Event;
+use kubeassume_core::store::{DocumentPath, StoreError};
 use kubeassume_core::{
-    Answer, Finding, Found, KeyRing, Observation, Occupied, SourceError, State, StateError, StateVersion,
+    Answer, Finding, Found, KeyRing, Observation, Occupied, PublishError, Publisher, SourceError, State,
+    StateError, StateVersion,
 };
+use tokio::task::JoinSet;
 
 use crate::Notice;
 use crate::replica::{Confirmed, RETRY, Reading, Replica};
@@ -22,6 +25,9 @@ pub(crate) struct Term {
     /// Whether this term has already given others time to rebuild a missing state.
     waited: bool,
 }
+
+/// A publisher, what it holds, and how long it took to say so.
+type Inspected = (Arc<dyn Publisher>, Result<Found, PublishError>, Duration);
 
 /// What one cycle led to.
 enum Outcome {
@@ -176,14 +182,19 @@ impl Term {
         if self.waited {
             return true;
         }
-        let mut first_start = version.is_none();
-        for publisher in &self.replica.parts.publishers {
-            // What only this replica has says nothing about others.
-            first_start &=
-                publisher.is_shared() && publisher.inspect().await.is_ok_and(|found| found.is_empty());
-        }
-        if first_start {
-            return true;
+        // What only this replica has says nothing about others.
+        let shared = self
+            .replica
+            .parts
+            .publishers
+            .iter()
+            .all(|publisher| publisher.is_shared());
+        if version.is_none() && shared {
+            let inspected = self.inspect(self.replica.parts.publishers.clone()).await;
+            let empty = |found: &Result<Found, PublishError>| found.as_ref().is_ok_and(Found::is_empty);
+            if inspected.iter().all(|(_, found, _)| empty(found)) {
+                return true;
+            }
         }
         self.waited = true;
         self.blocked("the state is missing; waiting for a replica that remembers it".to_owned());
@@ -199,21 +210,26 @@ impl Term {
     /// Claims the shared locations that are not claimed yet and can be read.
     async fn claim(&mut self) -> Vec<Event> {
         let replica = self.replica.clone();
+        let claims = &self.ring.state().claims;
+        let unclaimed = |publisher: &&Arc<dyn Publisher>| {
+            publisher.is_shared() && !claims.contains_key(&publisher.location())
+        };
+        let unclaimed = replica
+            .parts
+            .publishers
+            .iter()
+            .filter(unclaimed)
+            .cloned()
+            .collect();
         let mut events = Vec::new();
-        for publisher in replica.parts.publishers.iter().filter(|p| p.is_shared()) {
+        for (publisher, found, took) in self.inspect(unclaimed).await {
             let location = publisher.location();
-            if self.ring.state().claims.contains_key(&location) {
-                continue;
-            }
-            let begun = replica.clock().monotonic();
-            let found = publisher.inspect().await;
             match found.and_then(|found| Ok(self.claim_one(&location, &found)?)) {
                 Ok(adopted) => events.extend(adopted),
                 Err(error) => {
-                    let took = replica.clock().monotonic().saturating_sub(begun);
-                    let publisher = publisher.kind();
                     replica.notice(&Notice::PublishFailed {
-                        publisher,
+                        publisher: publisher.kind(),
+                        location: &location,
                         took,
                         error: &error,
                     });
@@ -224,6 +240,31 @@ impl Term {
             }
         }
         events
+    }
+
+    /// Reads what each of them holds, all at once and not for long: what was observed must still be fresh when it is
+    /// saved, whichever of them does not answer.
+    async fn inspect(&self, publishers: Vec<Arc<dyn Publisher>>) -> Vec<Inspected> {
+        let limit = self.replica.settings.renew_deadline / 4;
+        let mut running = JoinSet::new();
+        for (nth, publisher) in publishers.into_iter().enumerate() {
+            let clock = self.replica.parts.clock.clone();
+            running.spawn(async move {
+                let begun = clock.monotonic();
+                let found = tokio::select! {
+                    found = publisher.inspect() => found,
+                    () = clock.sleep(limit) => Err(PublishError::Store {
+                        document: DocumentPath::JWKS,
+                        error: StoreError::Unavailable(format!("no answer within {limit:?}")),
+                    }),
+                };
+                let took = clock.monotonic().saturating_sub(begun);
+                (nth, (publisher, found, took))
+            });
+        }
+        let mut inspected = running.join_all().await;
+        inspected.sort_by_key(|(nth, _)| *nth);
+        inspected.into_iter().map(|(_, inspected)| inspected).collect()
     }
 
     fn claim_one(&mut self, location: &str, found: &Found) -> Result<Vec<Event>, Occupied> {

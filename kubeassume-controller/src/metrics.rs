@@ -28,15 +28,15 @@ type Durations = Family<Labels<1>, Histogram, fn() -> Histogram>;
 /// The metrics of one replica.
 pub struct Metrics {
     registry: Registry,
-    sync: Family<Labels<2>, Counter>,
+    sync: Family<Labels<3>, Counter>,
     duration: Durations,
     rotation: Family<Labels<1>, Counter>,
-    publish_errors: Family<Labels<1>, Counter>,
+    publish_errors: Family<Labels<2>, Counter>,
     foreign: Counter,
     verify_failures: Family<Labels<1>, Counter>,
     active_keys: Gauge,
-    last_publish: Gauge,
-    public_copy_age: Family<Labels<0>, Decimal>,
+    last_publish: Family<Labels<2>, Gauge>,
+    public_copy_age: Family<Labels<2>, Decimal>,
     reachable: Family<Labels<1>, Gauge>,
     clock: Arc<dyn Clock>,
     /// One scrape at a time: each begins by emptying what it then fills.
@@ -44,8 +44,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics of a replica with these kinds of publishers; all that can be counted starts at zero.
-    pub fn new(publishers: &[&str], clock: Arc<dyn Clock>) -> Self {
+    /// Metrics of a replica with these publishers, each by kind and location; all that can be counted starts at
+    /// zero.
+    pub fn new(publishers: &[(&str, String)], clock: Arc<dyn Clock>) -> Self {
         let metrics = Self {
             registry: Registry::default(),
             sync: Family::default(),
@@ -55,20 +56,21 @@ impl Metrics {
             foreign: Counter::default(),
             verify_failures: Family::default(),
             active_keys: Gauge::default(),
-            last_publish: Gauge::default(),
+            last_publish: Family::default(),
             public_copy_age: Family::default(),
             reachable: Family::default(),
             clock,
             scrape: Mutex::default(),
         };
-        for publisher in publishers {
-            let publisher = ("publisher", (*publisher).to_owned());
+        for (kind, location) in publishers {
+            let publisher = publisher_labels(kind, location);
             for status in ["success", "error"] {
                 metrics
                     .sync
-                    .get_or_create_owned(&[("status", status.to_owned()), publisher.clone()]);
+                    .get_or_create_owned(&with_status(status, publisher.clone()));
             }
-            metrics.publish_errors.get_or_create_owned(&[publisher]);
+            metrics.last_publish.get_or_create_owned(&publisher);
+            metrics.publish_errors.get_or_create_owned(&publisher);
         }
         for phase in ["fetch", "publish"] {
             metrics
@@ -95,8 +97,13 @@ impl Metrics {
         });
         self.active_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
         self.public_copy_age.clear();
-        if let Some(age) = status.public_copy_age(self.clock.monotonic()) {
-            self.public_copy_age.get_or_create(&[]).set(age.as_secs_f64());
+        let now = self.clock.monotonic();
+        for (location, sink) in &status.sinks {
+            if let Some(verified) = sink.verified {
+                let labels = publisher_labels(&sink.kind, location);
+                let age = now.saturating_sub(verified).as_secs_f64();
+                self.public_copy_age.get_or_create(&labels).set(age);
+            }
         }
         self.reachable.clear();
         for (endpoint, error) in &status.endpoints {
@@ -166,17 +173,17 @@ impl Metrics {
         self
     }
 
-    fn published(&self, publisher: &str, took: Duration, success: bool) {
-        let publisher = ("publisher", publisher.to_owned());
+    fn published(&self, publisher: Labels<2>, took: Duration, success: bool) {
         let status = if success { "success" } else { "error" };
         self.sync
-            .get_or_create(&[("status", status.to_owned()), publisher.clone()])
+            .get_or_create(&with_status(status, publisher.clone()))
             .inc();
         self.took("publish", took);
         if success {
-            self.last_publish.set(self.clock.now().as_second());
+            let now = self.clock.now().as_second();
+            self.last_publish.get_or_create(&publisher).set(now);
         } else {
-            self.publish_errors.get_or_create(&[publisher]).inc();
+            self.publish_errors.get_or_create(&publisher).inc();
         }
     }
 
@@ -200,14 +207,20 @@ impl Observer for Metrics {
             Notice::Polled { took, .. } => self.took("fetch", *took),
             Notice::Published {
                 publisher,
+                location,
                 took,
                 published,
             } => {
                 self.foreign
                     .inc_by(u64::try_from(published.foreign.len()).unwrap_or(u64::MAX));
-                self.published(publisher, *took, true);
+                self.published(publisher_labels(publisher, location), *took, true);
             }
-            Notice::PublishFailed { publisher, took, .. } => self.published(publisher, *took, false),
+            Notice::PublishFailed {
+                publisher,
+                location,
+                took,
+                ..
+            } => self.published(publisher_labels(publisher, location), *took, false),
             Notice::ReadBack {
                 verification: Verification::Failed(error),
                 ..
@@ -224,6 +237,14 @@ impl Observer for Arc<Metrics> {
     fn notice(&self, notice: &Notice<'_>) {
         self.as_ref().notice(notice);
     }
+}
+
+fn publisher_labels(kind: &str, location: &str) -> Labels<2> {
+    [("publisher", kind.to_owned()), ("location", location.to_owned())]
+}
+
+fn with_status(status: &str, [kind, location]: Labels<2>) -> Labels<3> {
+    [("status", status.to_owned()), kind, location]
 }
 
 /// From a LAN's round trip to a store at the edge of its timeouts.

@@ -59,6 +59,8 @@ pub enum Notice<'a> {
     Published {
         /// The publisher's kind.
         publisher: &'a str,
+        /// Where it writes.
+        location: &'a str,
         /// How long that took.
         took: Duration,
         /// What was done.
@@ -68,6 +70,8 @@ pub enum Notice<'a> {
     PublishFailed {
         /// The publisher's kind.
         publisher: &'a str,
+        /// Where it writes.
+        location: &'a str,
         /// How long it was tried.
         took: Duration,
         /// Why.
@@ -77,6 +81,8 @@ pub enum Notice<'a> {
     ReadBack {
         /// The publisher's kind.
         publisher: &'a str,
+        /// Where it writes.
+        location: &'a str,
         /// What the public sees.
         verification: &'a Verification,
     },

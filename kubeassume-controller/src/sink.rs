@@ -150,6 +150,7 @@ impl SinkLoop {
         });
         self.replica.notice(&Notice::Published {
             publisher: self.publisher.kind(),
+            location: &self.location,
             took,
             published,
         });
@@ -172,6 +173,7 @@ impl SinkLoop {
         });
         self.replica.notice(&Notice::ReadBack {
             publisher: self.publisher.kind(),
+            location: &self.location,
             verification,
         });
     }
@@ -185,6 +187,7 @@ impl SinkLoop {
         self.update(|sink| sink.error = Some(error.to_string()));
         self.replica.notice(&Notice::PublishFailed {
             publisher: self.publisher.kind(),
+            location: &self.location,
             took,
             error,
         });

@@ -60,7 +60,7 @@ impl Told {
             Notice::StateFailed(StateError::Conflict) => None,
             Notice::StateFailed(error) => told(true, "StateFailed", error.to_string()),
             Notice::Published {
-                publisher, published, ..
+                location, published, ..
             } => {
                 if published.written.is_empty() {
                     return None;
@@ -69,16 +69,17 @@ impl Told {
                 told(
                     false,
                     "Published",
-                    format!("{publisher}: wrote {}", documents.join(" and ")),
+                    format!("{location}: wrote {}", documents.join(" and ")),
                 )
             }
-            Notice::PublishFailed { publisher, error, .. } => {
-                told(true, "PublishFailed", format!("{publisher}: {error}"))
+            Notice::PublishFailed { location, error, .. } => {
+                told(true, "PublishFailed", format!("{location}: {error}"))
             }
             Notice::ReadBack {
-                publisher,
+                location,
                 verification: Verification::Failed(error),
-            } => told(true, "PublicCopyWrong", format!("{publisher}: {error}")),
+                ..
+            } => told(true, "PublicCopyWrong", format!("{location}: {error}")),
             Notice::Blocked { reason } => {
                 told(true, "Blocked", format!("nothing can be published: {reason}"))
             }

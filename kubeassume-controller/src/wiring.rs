@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kubeassume_core::http::{DirectorySource, HttpReader, UrlSource};
 use kubeassume_core::kube::{self, ApiServerSource, Servers};
 use kubeassume_core::{Clock, Publisher, Source};
-use kubeassume_publishers::Tls;
+use kubeassume_publishers::{Options, Tls};
 use thiserror::Error;
 
 use crate::config::{Config, SourceConfig};
@@ -54,30 +54,45 @@ pub fn source(config: &Config, cluster: &kube::Config) -> Result<Arc<dyn Source>
     }
 }
 
-/// Where documents are published. Nothing is read or written yet.
+/// Where documents are published, in the configuration's order. Nothing is read or written yet.
 ///
 /// # Errors
-/// [`StartError::Publisher`], [`StartError::PublicUrl`] or [`StartError::Ca`].
-pub async fn publisher(
+/// [`StartError::Publisher`], [`StartError::PublicUrl`], [`StartError::Twice`] or [`StartError::Ca`].
+pub async fn publishers(
     config: &Config,
     clock: Arc<dyn Clock>,
     seed: u64,
     take_over: bool,
-) -> Result<Arc<dyn Publisher>, StartError> {
+) -> Result<Vec<Arc<dyn Publisher>>, StartError> {
     let reader = Arc::new(reader(config)?);
     let tls = Tls {
         ca_pem: ca_pem(config)?,
     };
-    let publisher = kubeassume_publishers::open(&config.publisher, &tls, reader, clock, seed, take_over)
-        .await
-        .map_err(|e| StartError::Publisher(e.to_string()))?;
-    if *publisher.public_url() != config.issuer {
-        return Err(StartError::PublicUrl {
-            public_url: publisher.public_url().to_string(),
-            issuer: config.issuer.to_string(),
-        });
+    let mut publishers: Vec<Arc<dyn Publisher>> = Vec::with_capacity(config.publishers.len());
+    for entry in &config.publishers {
+        let options = Options {
+            seed: seed.wrapping_add(publishers.len() as u64),
+            take_over,
+            mirror: entry.mirror,
+        };
+        let publisher =
+            kubeassume_publishers::open(&entry.config, &tls, reader.clone(), clock.clone(), options)
+                .await
+                .map_err(|e| StartError::Publisher(e.to_string()))?;
+        if (*publisher.public_url() == config.issuer) == entry.mirror {
+            return Err(StartError::PublicUrl {
+                mirror: entry.mirror,
+                public_url: publisher.public_url().to_string(),
+                issuer: config.issuer.to_string(),
+            });
+        }
+        let location = publisher.location();
+        if publishers.iter().any(|other| other.location() == location) {
+            return Err(StartError::Twice(location));
+        }
+        publishers.push(publisher);
     }
-    Ok(publisher)
+    Ok(publishers)
 }
 
 fn reader(config: &Config) -> Result<HttpReader, StartError> {
@@ -114,13 +129,22 @@ pub enum StartError {
     Publisher(String),
     /// What is published would not be below the issuer.
     #[error(
-        "publisher: the public reads it at {public_url:?}, the issuer is {issuer:?}; they must be equal byte for \
-         byte (set publicURL if the issuer's URL leads there)"
+        "publisher: the public reads it at {public_url:?}, the issuer is {issuer:?}; they must be {}",
+        if *mirror {
+            "different for a mirror"
+        } else {
+            "equal byte for byte (set publicURL if the issuer's URL leads there)"
+        }
     )]
     PublicUrl {
+        /// Whether it is configured as a mirror.
+        mirror: bool,
         /// Of the publisher.
         public_url: String,
         /// As configured.
         issuer: String,
     },
+    /// Two publishers write to one place.
+    #[error("publishers: two of them write to {0}; remove one, or give one of them another bucket or prefix")]
+    Twice(String),
 }

@@ -13,6 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::IssuerUrl;
+
 /// A place for documents in which a write can be tied to the version that was read.
 #[async_trait]
 pub trait DocumentStore: Send + Sync {
@@ -65,6 +67,13 @@ pub trait DocumentStore: Send + Sync {
     /// # Errors
     /// What is missing, named.
     async fn validate(&self) -> Result<(), StoreError>;
+
+    /// What works now and may stop, for people: a credential that depends on the documents themselves. The
+    /// public reads them at `issuer`.
+    async fn warnings(&self, issuer: &IssuerUrl) -> Vec<String> {
+        let _ = issuer;
+        Vec::new()
+    }
 }
 
 /// A store that several share is a store.
@@ -105,6 +114,10 @@ impl<S: DocumentStore + ?Sized> DocumentStore for std::sync::Arc<S> {
 
     async fn validate(&self) -> Result<(), StoreError> {
         (**self).validate().await
+    }
+
+    async fn warnings(&self, issuer: &IssuerUrl) -> Vec<String> {
+        (**self).warnings(issuer).await
     }
 }
 

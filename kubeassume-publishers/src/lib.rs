@@ -7,16 +7,27 @@
 //!
 //! | feature | backend | how a stale write is refused |
 //! |---|---|---|
+//! | `azure` | `azure::AzureStore`: Azure Blob Storage | `If-None-Match: *`, `If-Match: <ETag>` |
 //! | `endpoint` | `endpoint::EndpointStore`: this replica's memory, behind a built-in HTTPS server | a version that is never used twice |
 //! | `file` | `file::FileStore`: a directory that a web server serves | a lock file, the contents' digest |
+//! | `gcs` | `gcs::GcsStore`: Google Cloud Storage | `ifGenerationMatch=0`, `ifGenerationMatch=<generation>` |
+//! | `oci` | `oci::OciStore`: Oracle Cloud's Object Storage | `if-none-match: *`, `if-match: <ETag>` |
 //! | `s3` | `s3::S3Store`: Amazon S3 and compatible servers | `If-None-Match: *`, `If-Match: <ETag>` |
 //!
 //! No feature is on by default. [`open`] makes a publisher of a [`PublisherConfig`]; a kind that was not
 //! built in is an error that names the missing feature.
 
+pub mod azure;
 pub mod endpoint;
+mod fields;
 pub mod file;
+pub mod gcs;
+#[cfg(any(feature = "azure", feature = "gcs", feature = "oci", feature = "s3"))]
+mod meaning;
+pub mod oci;
 mod open;
+#[cfg(any(feature = "azure", feature = "gcs", feature = "s3"))]
+mod probe;
 pub mod s3;
 
-pub use open::{Invalid, OpenError, PublisherConfig, Tls, open};
+pub use open::{Invalid, OpenError, Options, PublisherConfig, Tls, open};

@@ -19,7 +19,7 @@ use kubeassume_core::store::{
 use kubeassume_core::testing::publisher::Place;
 use kubeassume_core::testing::{FaultStore, StoreReader, VirtualClock, publisher, store};
 use kubeassume_publishers::file::{FileConfig, FileStore};
-use kubeassume_publishers::{OpenError, PublisherConfig, Tls, open};
+use kubeassume_publishers::{OpenError, Options, PublisherConfig, Tls, open};
 use tempfile::TempDir;
 
 const JWKS: &str = "openid/v1/jwks";
@@ -370,8 +370,7 @@ async fn opens_from_configuration() {
             &Tls::default(),
             reader,
             Arc::new(VirtualClock::new()),
-            1,
-            false,
+            Options::default(),
         )
         .await
     };

@@ -16,131 +16,35 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use kubeassume_core::store::{DocumentPath, DocumentStore, NewDocument, Precondition, StoreError, Version};
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::s3::{S3Config, S3Store};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+
+mod scripted;
+
+use scripted::{Request, Response, Server};
 
 const SECRET: &str = "the-secret-key-that-nobody-may-read";
 
-#[derive(Debug, Clone, Default)]
-struct Request {
-    method: String,
-    path: String,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+fn refusal(status: u16, code: &str) -> Response {
+    let body = format!("<Error><Code>{code}</Code><Message>in words</Message></Error>");
+    Response::new(status, body).with("content-type", "application/xml")
 }
 
-#[derive(Debug, Clone, Default)]
-struct Response {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
-impl Response {
-    fn error(status: u16, code: &str) -> Self {
-        let body = format!("<Error><Code>{code}</Code><Message>in words</Message></Error>");
-        Self {
-            status,
-            headers: vec![("content-type", "application/xml".to_owned())],
-            body: body.into_bytes(),
-        }
+fn config(server: &Server) -> S3Config {
+    S3Config {
+        bucket: "keys".to_owned(),
+        region: Some("eu-west-1".to_owned()),
+        endpoint: Some(server.url.clone()),
+        force_path_style: true,
+        prefix: Some("c1".to_owned()),
+        ..S3Config::default()
     }
 }
 
-/// A server on a port of its own; it ends with the test's runtime.
-struct Server {
-    endpoint: String,
-    requests: Arc<Mutex<Vec<Request>>>,
-}
-
-impl Server {
-    async fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let (answer, log) = (Arc::new(answer), requests.clone());
-        tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                let (answer, log) = (answer.clone(), log.clone());
-                tokio::spawn(async move {
-                    let mut connection = BufReader::new(connection);
-                    while let Some(request) = read(&mut connection).await {
-                        let response = answer(&request);
-                        log.lock().unwrap().push(request.clone());
-                        write(connection.get_mut(), &request, &response).await;
-                    }
-                });
-            }
-        });
-        Self { endpoint, requests }
-    }
-
-    fn config(&self) -> S3Config {
-        S3Config {
-            bucket: "keys".to_owned(),
-            region: Some("eu-west-1".to_owned()),
-            endpoint: Some(self.endpoint.clone()),
-            force_path_style: true,
-            prefix: Some("c1".to_owned()),
-            ..S3Config::default()
-        }
-    }
-
-    async fn store(&self) -> S3Store {
-        let credentials = Credentials::new("access", SECRET, None, None, "test");
-        let credentials = SharedCredentialsProvider::new(credentials);
-        S3Store::open_with(&self.config(), &Tls::default(), credentials)
-            .await
-            .unwrap()
-    }
-
-    fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-async fn read(connection: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    connection.read_line(&mut line).await.ok()?;
-    let mut words = line.split_whitespace();
-    let mut request = Request {
-        method: words.next()?.to_owned(),
-        path: words.next()?.split('?').next()?.to_owned(),
-        ..Request::default()
-    };
-    loop {
-        let mut line = String::new();
-        connection.read_line(&mut line).await.ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            break;
-        };
-        request
-            .headers
-            .insert(name.to_ascii_lowercase(), value.to_owned());
-    }
-    let length = request
-        .headers
-        .get("content-length")
-        .map_or(0, |length| length.parse().unwrap());
-    request.body = vec![0; length];
-    connection.read_exact(&mut request.body).await.ok()?;
-    Some(request)
-}
-
-async fn write(connection: &mut TcpStream, request: &Request, response: &Response) {
-    let mut head = format!(
-        "HTTP/1.1 {} Said\r\ncontent-length: {}\r\n",
-        response.status,
-        response.body.len()
-    );
-    for (name, value) in &response.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("\r\n");
-    let _ = connection.write_all(head.as_bytes()).await;
-    if request.method != "HEAD" {
-        let _ = connection.write_all(&response.body).await;
-    }
+async fn open(server: &Server) -> S3Store {
+    let credentials = Credentials::new("access", SECRET, None, None, "test");
+    let credentials = SharedCredentialsProvider::new(credentials);
+    S3Store::open_with(&config(server), &Tls::default(), credentials)
+        .await
+        .unwrap()
 }
 
 /// A store that takes every write, whatever its precondition.
@@ -158,7 +62,7 @@ fn careless(
                 Response {
                     status: 200,
                     headers: vec![etag],
-                    body: Vec::new(),
+                    ..Response::default()
                 }
             }
             "DELETE" if deletes => {
@@ -168,7 +72,7 @@ fn careless(
                     ..Response::default()
                 }
             }
-            "DELETE" => Response::error(403, "AccessDenied"),
+            "DELETE" => refusal(403, "AccessDenied"),
             _ => match objects.get(&request.path) {
                 Some(stored) => Response {
                     status: 200,
@@ -178,8 +82,9 @@ fn careless(
                         ("cache-control", stored.headers["cache-control"].clone()),
                     ],
                     body: stored.body.clone(),
+                    ..Response::default()
                 },
-                None => Response::error(404, "NoSuchKey"),
+                None => refusal(404, "NoSuchKey"),
             },
         }
     }
@@ -198,7 +103,7 @@ fn document(body: &'static str) -> NewDocument {
 async fn a_server_that_takes_stale_writes_is_refused_and_left_as_it_was() {
     let objects = Arc::default();
     let server = Server::start(careless(&objects, true)).await;
-    let error = server.store().await.validate().await.unwrap_err();
+    let error = open(&server).await.validate().await.unwrap_err();
     assert!(
         matches!(&error, StoreError::Misconfigured(text) if text.contains("ignores")),
         "{error}"
@@ -209,7 +114,7 @@ async fn a_server_that_takes_stale_writes_is_refused_and_left_as_it_was() {
         "what it wrongly took is gone again"
     );
 
-    let store = server.store().await;
+    let store = open(&server).await;
     store
         .put(&DocumentPath::JWKS, &document("[]"), &Precondition::Absent)
         .await
@@ -228,7 +133,7 @@ async fn a_server_that_takes_stale_writes_is_refused_and_left_as_it_was() {
 async fn what_cannot_be_taken_away_again_is_named() {
     let objects = Arc::default();
     let server = Server::start(careless(&objects, false)).await;
-    let error = server.store().await.validate().await.unwrap_err();
+    let error = open(&server).await.validate().await.unwrap_err();
     assert!(error.to_string().contains("c1/openid/v1/jwks"), "{error}");
     let left = objects.lock().unwrap().values().next().unwrap().body.clone();
     assert_eq!(left, br#"{"keys":[]}"#, "and it names no key");
@@ -242,7 +147,7 @@ async fn a_write_is_one_conditional_put() {
         ..Response::default()
     })
     .await;
-    let store = server.store().await;
+    let store = open(&server).await;
     let version = store
         .put(&DocumentPath::JWKS, &document("{}"), &Precondition::Absent)
         .await;
@@ -292,51 +197,46 @@ async fn each_answer_has_its_meaning() {
     type Case = (fn() -> Response, &'static str, &'static str, &'static str);
     let cases: [Case; 9] = [
         (
-            || Response::error(412, "PreconditionFailed"),
+            || refusal(412, "PreconditionFailed"),
             "precondition",
             "precondition",
             "",
         ),
         (
-            || Response::error(409, "ConditionalRequestConflict"),
+            || refusal(409, "ConditionalRequestConflict"),
             "precondition",
             "precondition",
             "",
         ),
-        (|| Response::error(404, "NoSuchKey"), "absent", "precondition", ""),
+        (|| refusal(404, "NoSuchKey"), "absent", "precondition", ""),
         (
-            || Response::error(404, "NoSuchBucket"),
+            || refusal(404, "NoSuchBucket"),
             "misconfigured",
             "misconfigured",
             "no such bucket",
         ),
         (
-            || Response::error(403, "AccessDenied"),
+            || refusal(403, "AccessDenied"),
             "denied",
             "denied",
             "AccessDenied",
         ),
         (
-            || Response::error(400, "ExpiredToken"),
+            || refusal(400, "ExpiredToken"),
             "denied",
             "denied",
             "ExpiredToken",
         ),
+        (|| refusal(503, "SlowDown"), "unavailable", "unknown", "SlowDown"),
         (
-            || Response::error(503, "SlowDown"),
-            "unavailable",
-            "unknown",
-            "SlowDown",
-        ),
-        (
-            || Response::error(501, "NotImplemented"),
+            || refusal(501, "NotImplemented"),
             "unavailable",
             "misconfigured",
             "",
         ),
         (
             || {
-                let mut response = Response::error(301, "PermanentRedirect");
+                let mut response = refusal(301, "PermanentRedirect");
                 response
                     .headers
                     .push(("x-amz-bucket-region", "ap-south-1".to_owned()));
@@ -349,7 +249,7 @@ async fn each_answer_has_its_meaning() {
     ];
     for (answer, read, written, says) in cases {
         let server = Server::start(move |_| answer()).await;
-        let store = server.store().await;
+        let store = open(&server).await;
         let get = store.get(&DocumentPath::JWKS).await;
         let label = match &get {
             Ok(None) => "absent",
@@ -372,19 +272,19 @@ async fn each_answer_has_its_meaning() {
 #[tokio::test]
 async fn a_missing_permission_is_named() {
     let server = Server::start(|request| match request.method.as_str() {
-        "PUT" => Response::error(403, "AccessDenied"),
-        _ => Response::error(404, "NoSuchKey"),
+        "PUT" => refusal(403, "AccessDenied"),
+        _ => refusal(404, "NoSuchKey"),
     })
     .await;
-    let error = server.store().await.validate().await.unwrap_err();
+    let error = open(&server).await.validate().await.unwrap_err();
     assert!(matches!(error, StoreError::Denied(_)), "{error:?}");
     assert!(
         error.to_string().contains("s3:PutObject on c1/openid/v1/jwks"),
         "{error}"
     );
 
-    let server = Server::start(|_| Response::error(403, "AccessDenied")).await;
-    let error = server.store().await.validate().await.unwrap_err();
+    let server = Server::start(|_| refusal(403, "AccessDenied")).await;
+    let error = open(&server).await.validate().await.unwrap_err();
     assert!(
         error.to_string().contains("s3:GetObject on c1/openid/v1/jwks"),
         "{error}"
@@ -400,7 +300,7 @@ async fn without_an_etag_nothing_can_be_tied_to_a_version() {
         ..Response::default()
     })
     .await;
-    let store = server.store().await;
+    let store = open(&server).await;
     assert!(matches!(
         store.get(&DocumentPath::JWKS).await,
         Err(StoreError::Misconfigured(_))
@@ -413,19 +313,8 @@ async fn without_an_etag_nothing_can_be_tied_to_a_version() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_after_the_write_leaves_it_open() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((connection, _)) = listener.accept().await {
-            let mut connection = BufReader::new(connection);
-            let _ = read(&mut connection).await;
-        }
-    });
-    let server = Server {
-        endpoint,
-        requests: Arc::default(),
-    };
-    let store = server.store().await;
+    let server = Server::start(|_| Response::silence()).await;
+    let store = open(&server).await;
     let put = store
         .put(&DocumentPath::JWKS, &document("{}"), &Precondition::Absent)
         .await;
@@ -436,10 +325,10 @@ async fn a_connection_that_breaks_after_the_write_leaves_it_open() {
 
 #[tokio::test]
 async fn web_identity_alone_means_that_no_other_credentials_are_taken() {
-    let server = Server::start(|_| Response::error(404, "NoSuchKey")).await;
+    let server = Server::start(|_| refusal(404, "NoSuchKey")).await;
     let config = S3Config {
         use_irsa: Some(true),
-        ..server.config()
+        ..config(&server)
     };
     let store = S3Store::open(&config, &Tls::default()).await.unwrap();
     let error = store.get(&DocumentPath::JWKS).await.unwrap_err();
@@ -451,12 +340,12 @@ async fn web_identity_alone_means_that_no_other_credentials_are_taken() {
 #[tokio::test]
 async fn the_location_names_the_server_when_it_is_not_amazons() {
     let server = Server::start(|_| Response::default()).await;
-    let host = server.endpoint.strip_prefix("http://").unwrap().to_owned();
-    assert_eq!(server.store().await.location(), format!("s3://keys/c1 at {host}"));
+    let host = server.url.strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(open(&server).await.location(), format!("s3://keys/c1 at {host}"));
     let credentials = SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "test"));
     let amazon = S3Config {
         endpoint: None,
-        ..server.config()
+        ..config(&server)
     };
     let store = S3Store::open_with(&amazon, &Tls::default(), credentials)
         .await

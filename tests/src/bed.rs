@@ -5,7 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::relying_party::RelyingParty;
-use crate::{ApiServer, ApiServerConfig, Etcd, Launch, Pki, Versitygw};
+use crate::{ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, Launch, OciFake, Pki, Versitygw};
 
 /// What a test starts from; declare it first, so that it goes last.
 #[derive(Debug)]
@@ -63,9 +63,24 @@ impl Testbed {
         ApiServer::start(self, config).await
     }
 
+    /// Starts a Blob service with TLS, empty.
+    pub async fn azurite(&self) -> Azurite {
+        Azurite::start(self).await
+    }
+
     /// Starts an S3 server with TLS, empty.
     pub async fn versitygw(&self) -> Versitygw {
         Versitygw::start(self).await
+    }
+
+    /// Starts a server of Google Cloud Storage's JSON interface, empty.
+    pub async fn fake_gcs(&self) -> FakeGcs {
+        FakeGcs::start(self).await
+    }
+
+    /// Starts a stand-in for Oracle Cloud, with an empty bucket that the public may read.
+    pub async fn oci(&self) -> OciFake {
+        OciFake::start(self).await
     }
 
     /// Starts a relying party that discovers the issuer now and remembers what it needs to; the

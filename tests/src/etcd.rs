@@ -57,13 +57,18 @@ fn local(port: u16) -> String {
 ///
 /// The process ended for another reason, or is not ready within two minutes.
 pub(crate) async fn ready(http: &reqwest::Client, process: &mut Process, url: &str) -> bool {
+    answers(http, process, url, 200).await
+}
+
+/// As [`ready`], with the status of the answer.
+pub(crate) async fn answers(http: &reqwest::Client, process: &mut Process, url: &str, status: u16) -> bool {
     let name = process.name().to_owned();
     let answer = until(&format!("{name} to be ready"), LIMIT, async || {
         if process.ended().is_some() {
             return Ok(false);
         }
         match http.get(url).send().await {
-            Ok(response) if response.status() == 200 => Ok(true),
+            Ok(response) if response.status() == status => Ok(true),
             Ok(response) => Err(format!("{url} answers {}", response.status())),
             Err(error) => Err(format!("{url}: {error}")),
         }

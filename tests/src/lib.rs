@@ -31,35 +31,44 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::print_stdout
 )]
 
 mod api_server;
+mod azurite;
 mod bed;
 mod binaries;
 mod etcd;
+mod fake_gcs;
 mod installation;
 mod keys;
 mod kubernetes;
+mod oci;
 mod pki;
 mod port;
 mod process;
 mod relying_party;
 mod replica;
+mod row;
 mod versitygw;
 mod wait;
 
 pub use api_server::{ApiServer, ApiServerConfig, StaticUser, trust_issuer};
+pub use azurite::{Azurite, BlobRequest};
 pub use bed::Testbed;
 pub use binaries::{Binary, binary, server};
 pub use etcd::Etcd;
+pub use fake_gcs::{FakeGcs, Fault, Request};
 pub use installation::{ACCOUNT, NAMESPACE};
 pub use keys::{SigningKey, token_kid};
 pub use kubernetes::write_kubeconfig;
+pub use oci::{OCI_BUCKET, OCI_NAMESPACE, OciFake, OciKey, OciRequest, sdk};
 pub use pki::{Leaf, Pki};
 pub use port::free_port;
 pub use process::{Launch, Process};
 pub use relying_party::{RelyingParty, Verdict};
 pub use replica::{Metrics, Replica};
+pub use row::Row;
 pub use versitygw::{Access, Versitygw};
 pub use wait::until;

@@ -10,8 +10,9 @@ use xtask::testbed::{self, Server};
 use crate::step::{Outcome, cargo, output, run};
 
 /// The packages whose library or binary is shipped.
-pub(crate) const SHIPPED: [&str; 4] = [
+pub(crate) const SHIPPED: [&str; 5] = [
     "kubeassume-core",
+    "kubeassume-cloud",
     "kubeassume-publishers",
     "kubeassume-controller",
     "kubeassume-cli",

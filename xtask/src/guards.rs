@@ -94,6 +94,7 @@ pub(crate) fn check() -> Outcome {
             || name.starts_with("kube-")
             || name.starts_with("k8s-")
             || name.starts_with("aws-sdk-")
+            || name.starts_with("azure_")
     };
     for name in present(&tree(&DEMO)?, heavy) {
         findings.push(format!(

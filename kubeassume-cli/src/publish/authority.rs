@@ -5,11 +5,13 @@
 //! cannot say is how long a key that only the public copy has must stay. Such keys are kept, named, and the
 //! administrator decides.
 
+use std::sync::Arc;
+
 use kubeassume_core::rotation::KeyState;
 use kubeassume_core::store::StoredDocument;
 use kubeassume_core::{
     DiscoveryClaims, Document, DocumentMark, DocumentMarks, Found, Generation, IssuerUrl, KeyRing, Mark,
-    OnStateLoss, Policy, PublishError, State, digest,
+    OnStateLoss, Policy, PublishError, Published, Publisher, State, digest,
 };
 
 use super::{Pipeline, verified};
@@ -35,58 +37,98 @@ pub(super) async fn run(pipeline: Pipeline) -> Result<(), Failure> {
 }
 
 impl Pipeline {
+    /// Brings every publisher to what is observed. A broken one does not hold back another; what was wrong with
+    /// the last is the result, the others are told.
     async fn cycle(&self, ring: &mut Option<KeyRing>) -> Result<(), Failure> {
         let observation = self.source.observe().await;
         self.check(&observation)?;
         let issuer = &self.config.issuer;
-        let location = self.publisher.location();
-        for _ in 0..ATTEMPTS {
-            let found = self
-                .publisher
-                .inspect()
-                .await
-                .map_err(|error| Failure::new(format!("cannot read {location}")).because(&error))?;
-            let now = self.clock.now();
-            let ring = ring.get_or_insert_with(|| KeyRing::new(self.state_of(&found), self.policy()));
-            let mut events = ring
-                .observe(&observation, now)
-                .map_err(|error| Failure::new("these keys cannot be published together").because(&error))?;
-            events.extend(
-                ring.claim(&location, issuer, &found, self.take_over, now)
-                    .map_err(|occupied| {
-                        Failure::new("another cluster publishes there")
-                            .because(&occupied)
-                            .next("check the bucket and its prefix; --take-over overwrites what is there")
-                    })?,
-            );
-            ring.draw_above(&found, now);
-            for event in &events {
-                remark(&event.to_string());
-            }
-            let publication = ring
-                .publication(issuer, now)
-                .map_err(|error| Failure::new("there is nothing to publish").because(&error))?;
-            match self.publisher.publish(&publication, &publication).await {
-                Ok(published) => {
-                    match published.written.as_slice() {
-                        [] => remark(&format!("{location} holds these documents already")),
-                        written => {
-                            let names: Vec<String> = written.iter().map(ToString::to_string).collect();
-                            remark(&format!("wrote {} to {location}", names.join(" and ")));
-                        }
-                    }
-                    return verified(&self.publisher.verify(&published.publication).await);
-                }
-                Err(PublishError::Ahead { .. }) => {}
+        let mut failures = Vec::new();
+        let mut held = Vec::new();
+        for publisher in &self.publishers {
+            match publisher.inspect().await {
+                Ok(found) => held.push((publisher, found)),
                 Err(error) => {
-                    return Err(Failure::new(format!("cannot publish to {location}")).because(&error));
+                    let location = publisher.location();
+                    failures.push(Failure::new(format!("cannot read {location}")).because(&error));
                 }
             }
         }
-        Err(
-            Failure::new(format!("somebody else keeps publishing to {location}"))
-                .next("a controller runs for this issuer: publish through its state, with --context"),
-        )
+        if let Some((_, found)) = held.first() {
+            let ring = ring.get_or_insert_with(|| KeyRing::new(self.state_of(found), self.policy()));
+            let mut events = ring
+                .observe(&observation, self.clock.now())
+                .map_err(|error| Failure::new("these keys cannot be published together").because(&error))?;
+            // All claims before the first write: each may hold keys that have to stay.
+            held.retain(|(publisher, found)| {
+                let now = self.clock.now();
+                match ring.claim(&publisher.location(), issuer, found, self.take_over, now) {
+                    Ok(adopted) => {
+                        events.extend(adopted);
+                        ring.draw_above(found, now);
+                        true
+                    }
+                    Err(occupied) => {
+                        let failure = Failure::new("another cluster publishes there").because(&occupied);
+                        failures.push(
+                            failure.next(
+                                "check the bucket and its prefix; --take-over overwrites what is there",
+                            ),
+                        );
+                        false
+                    }
+                }
+            });
+            for event in &events {
+                remark(&event.to_string());
+            }
+            let publishers: Vec<_> = held.into_iter().map(|(publisher, _)| publisher).collect();
+            failures.extend(self.publish(&publishers, ring).await?);
+        }
+        let last = failures.pop();
+        failures.iter().for_each(Failure::report);
+        last.map_or(Ok(()), Err)
+    }
+
+    /// Publishes everywhere, again above what somebody else published meanwhile; says what failed.
+    async fn publish(
+        &self,
+        publishers: &[&Arc<dyn Publisher>],
+        ring: &mut KeyRing,
+    ) -> Result<Vec<Failure>, Failure> {
+        let mut failures = Vec::new();
+        for _ in 0..ATTEMPTS {
+            failures.clear();
+            let mut ahead = false;
+            for publisher in publishers {
+                let location = publisher.location();
+                let publication = ring
+                    .publication(&self.config.issuer, self.clock.now())
+                    .map_err(|error| Failure::new("there is nothing to publish").because(&error))?;
+                match publisher.publish(&publication, &publication).await {
+                    Ok(published) => {
+                        tell_written(&published, &location);
+                        failures.extend(verified(&publisher.verify(&published.publication).await).err());
+                    }
+                    Err(PublishError::Ahead { found, .. }) => {
+                        ahead = true;
+                        ring.draw_above(&found, self.clock.now());
+                        failures.push(
+                            Failure::new(format!("somebody else keeps publishing to {location}")).next(
+                                "a controller runs for this issuer: publish through its state, with --context",
+                            ),
+                        );
+                    }
+                    Err(error) => {
+                        failures.push(Failure::new(format!("cannot publish to {location}")).because(&error));
+                    }
+                }
+            }
+            if !ahead {
+                break;
+            }
+        }
+        Ok(failures)
     }
 
     /// A state that goes on from what the sink holds.
@@ -109,6 +151,16 @@ impl Pipeline {
         Policy {
             on_state_loss,
             ..policy
+        }
+    }
+}
+
+fn tell_written(published: &Published, location: &str) {
+    match published.written.as_slice() {
+        [] => remark(&format!("{location} holds these documents already")),
+        written => {
+            let names: Vec<String> = written.iter().map(ToString::to_string).collect();
+            remark(&format!("wrote {} to {location}", names.join(" and ")));
         }
     }
 }

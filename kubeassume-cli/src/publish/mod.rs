@@ -18,7 +18,7 @@ use kubeassume_core::kube::{ApiServerSource, ConfigMapStore, Servers};
 use kubeassume_core::{
     Clock, Corrupt, Observation, Owner, Publisher, Source, StateStore, Stored, Verification,
 };
-use kubeassume_publishers::Tls;
+use kubeassume_publishers::{Options, Tls};
 
 use crate::cluster::Cluster;
 use crate::failure::Failure;
@@ -52,7 +52,8 @@ pub(crate) struct Publish {
 struct Pipeline {
     config: Config,
     source: Arc<dyn Source>,
-    publisher: Arc<dyn Publisher>,
+    /// The one below the issuer first.
+    publishers: Vec<Arc<dyn Publisher>>,
     clock: Arc<dyn Clock>,
     owner: Owner,
     once: bool,
@@ -85,12 +86,6 @@ impl Publish {
     }
 
     async fn publish(&self, config: Config) -> Result<(), Failure> {
-        if matches!(config.publisher, PublisherConfig::Endpoint(_)) {
-            return Err(Failure::usage(
-                "publisher.type is endpoint: the documents are served by the controller itself",
-            )
-            .next("run kubeassume-controller; there is no other place to which they could be published"));
-        }
         let roots = match &config.ca_file {
             Some(path) => Some(input::read(&path.to_string_lossy(), MAX_CA_BYTES)?),
             None => None,
@@ -99,35 +94,17 @@ impl Publish {
             .map_err(|error| Failure::new("cannot set up HTTPS with tls.caFile").because(&error))?;
         let reader = Arc::new(reader);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let tls = Tls { ca_pem: roots };
-        let publisher = kubeassume_publishers::open(
-            &config.publisher,
-            &tls,
-            reader.clone(),
-            clock.clone(),
-            random::<8>()?
-                .iter()
-                .fold(0, |seed, byte| (seed << 8) | u64::from(*byte)),
-            self.take_over,
-        )
-        .await
-        .map_err(|error| Failure::new("the publisher cannot be used").because(&error))?;
-        if publisher.public_url() != &config.issuer {
-            return Err(Failure::new("the public URL is not the issuer")
-                .cause(format!("the public URL is {:?}", publisher.public_url().as_str()))
-                .cause(format!("the issuer is {:?}", config.issuer.as_str())));
-        }
-        publisher.validate().await.map_err(|error| {
-            Failure::new(format!("cannot write to {}", publisher.location()))
-                .because(&error)
-                .next("check the credentials and the bucket's policy")
-        })?;
+        let publishers = self
+            .publishers(&config, Tls { ca_pem: roots }, &reader, &clock)
+            .await?;
+        let usable = usable(&publishers).await?;
+        let all_usable = usable.len() == publishers.len();
         let source = self.source(&config, &reader).await?;
         let state = self.state(&config).await?;
         let pipeline = Pipeline {
             config,
             source,
-            publisher,
+            publishers: usable,
             clock,
             owner: Owner::from_random(u128::from_be_bytes(random::<16>()?)),
             once: self.once,
@@ -141,6 +118,57 @@ impl Publish {
             .next("to take a key down, list its thumbprint in controller.rotation.revoked")),
             Some(state) => replica::run(pipeline, state).await,
             None => authority::run(pipeline).await,
+        }?;
+        match all_usable {
+            true => Ok(()),
+            false => Err(Failure::new("published, but not everywhere").next("see what was told above")),
+        }
+    }
+
+    /// Opens what is configured, except what only a controller can serve.
+    async fn publishers(
+        &self,
+        config: &Config,
+        tls: Tls,
+        reader: &Arc<HttpReader>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Vec<Arc<dyn Publisher>>, Failure> {
+        let seed = u64::from_be_bytes(random()?);
+        let mut entries: Vec<_> = config.publishers.iter().collect();
+        entries.sort_by_key(|entry| entry.mirror);
+        let mut publishers: Vec<Arc<dyn Publisher>> = Vec::new();
+        for entry in entries {
+            if matches!(entry.config, PublisherConfig::Endpoint(_)) {
+                remark("what the built-in HTTPS server serves is left to the controller");
+                continue;
+            }
+            let options = Options {
+                seed: seed.wrapping_add(publishers.len() as u64),
+                take_over: self.take_over,
+                mirror: entry.mirror,
+            };
+            let opened =
+                kubeassume_publishers::open(&entry.config, &tls, reader.clone(), clock.clone(), options);
+            let publisher = opened
+                .await
+                .map_err(|error| Failure::new("the publisher cannot be used").because(&error))?;
+            if (*publisher.public_url() == config.issuer) == entry.mirror {
+                let what = match entry.mirror {
+                    true => "a mirror's public URL is the issuer",
+                    false => "the public URL is not the issuer",
+                };
+                return Err(Failure::new(what)
+                    .cause(format!("the public URL is {:?}", publisher.public_url().as_str()))
+                    .cause(format!("the issuer is {:?}", config.issuer.as_str())));
+            }
+            publishers.push(publisher);
+        }
+        match publishers.is_empty() {
+            false => Ok(publishers),
+            true => Err(Failure::usage(
+                "publisher.type is endpoint: the documents are served by the controller itself",
+            )
+            .next("run kubeassume-controller; there is no other place to which they could be published")),
         }
     }
 
@@ -211,6 +239,32 @@ impl Publish {
                 Ok(None)
             }
         }
+    }
+}
+
+/// Those that can be written to; a broken one does not hold back another.
+async fn usable(publishers: &[Arc<dyn Publisher>]) -> Result<Vec<Arc<dyn Publisher>>, Failure> {
+    let mut usable = Vec::new();
+    let mut broken = Vec::new();
+    for publisher in publishers {
+        match publisher.validate().await {
+            Ok(()) => usable.push(publisher.clone()),
+            Err(error) => broken.push(
+                Failure::new(format!("cannot write to {}", publisher.location()))
+                    .because(&error)
+                    .next("check the credentials and the bucket's policy"),
+            ),
+        }
+    }
+    let last = broken.pop();
+    broken.iter().for_each(Failure::report);
+    match last {
+        Some(failure) if usable.is_empty() => Err(failure),
+        Some(failure) => {
+            failure.report();
+            Ok(usable)
+        }
+        None => Ok(usable),
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn run(pipeline: Pipeline, state: Arc<dyn StateStore>) -> Resul
         issuer: pipeline.config.issuer.clone(),
         source: pipeline.source.clone(),
         state,
-        publishers: vec![pipeline.publisher.clone()],
+        publishers: pipeline.publishers.clone(),
         clock: pipeline.clock.clone(),
         observer: Arc::new(Told { polls }),
     };
@@ -64,15 +64,15 @@ impl Pipeline {
         if !self.once {
             return std::future::pending().await;
         }
-        let location = self.publisher.location();
+        let locations: Vec<String> = self.publishers.iter().map(|p| p.location()).collect();
         let published = async {
             polled.wait_for(|polls| *polls >= 2).await.ok()?;
             let since = self.clock.monotonic();
             let there = |status: &Status| {
-                status
-                    .sinks
-                    .get(&location)
-                    .is_some_and(|sink| sink.published.is_some_and(|at| at >= since))
+                let published = |location| status.sinks.get(location).and_then(|sink| sink.published);
+                locations
+                    .iter()
+                    .all(|location| published(location).is_some_and(|at| at >= since))
             };
             status.wait_for(there).await.ok()?.snapshot.clone()
         };
@@ -82,13 +82,22 @@ impl Pipeline {
         };
         let Some(snapshot) = snapshot else {
             let last = status.borrow().clone();
-            let sink = last.sinks.get(&location).and_then(|sink| sink.error.clone());
-            let failure = Failure::new(format!("nothing was published within {} s", PATIENCE.as_secs()));
-            let causes = last.blocked.into_iter().chain(sink);
+            let failure = match self.publishers.len() {
+                1 => Failure::new(format!("nothing was published within {} s", PATIENCE.as_secs())),
+                _ => Failure::new(format!(
+                    "not everything was published within {} s",
+                    PATIENCE.as_secs()
+                )),
+            };
+            let sinks = last.sinks.into_values().filter_map(|sink| sink.error);
+            let causes = last.blocked.into_iter().chain(sinks);
             return Err(causes
                 .fold(failure, Failure::cause)
                 .next("see what was told above"));
         };
-        verified(&self.publisher.verify(&snapshot.publication).await)
+        for publisher in &self.publishers {
+            verified(&publisher.verify(&snapshot.publication).await)?;
+        }
+        Ok(())
     }
 }

@@ -21,12 +21,12 @@ impl Observer for Told {
             Notice::StateRepaired { reason } => remark(&format!("the state was repaired: {reason}")),
             Notice::StateFailed(error) => remark(&error.to_string()),
             Notice::Published {
-                publisher, published, ..
+                location, published, ..
             } if !published.written.is_empty() => {
                 let names: Vec<String> = published.written.iter().map(ToString::to_string).collect();
-                remark(&format!("{publisher}: wrote {}", names.join(" and ")));
+                remark(&format!("{location}: wrote {}", names.join(" and ")));
             }
-            Notice::PublishFailed { publisher, error, .. } => remark(&format!("{publisher}: {error}")),
+            Notice::PublishFailed { location, error, .. } => remark(&format!("{location}: {error}")),
             Notice::Blocked { reason } => remark(reason),
             _ => {}
         }

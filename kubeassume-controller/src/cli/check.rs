@@ -8,7 +8,7 @@ use kubeassume_publishers::PublisherConfig;
 
 use super::Failure;
 use crate::cluster::LEASE;
-use crate::config::{Config, SourceConfig};
+use crate::config::{Config, PublisherEntry, SourceConfig};
 use crate::wiring;
 
 /// Refuses endpoints that cannot be meant, which the configuration itself does not know.
@@ -34,37 +34,22 @@ pub(super) fn summary(config: &Config, namespace: &str) -> String {
         SourceConfig::Directory(path) => format!("files in {}", path.display()),
         SourceConfig::Url(url) => format!("{url}, anonymously"),
     };
-    let publisher = match &config.publisher {
-        PublisherConfig::S3(s3) => {
-            let place = match &s3.prefix {
-                Some(prefix) => format!("S3 bucket {} below {prefix}", s3.bucket),
-                None => format!("S3 bucket {}", s3.bucket),
-            };
-            match &s3.endpoint {
-                Some(endpoint) => format!("{place} at {endpoint}"),
-                None => place,
-            }
-        }
-        PublisherConfig::Endpoint(endpoint) => {
-            format!("the built-in HTTPS server at {}", endpoint.listen)
-        }
-        PublisherConfig::File(file) => format!("directory {}", file.path.display()),
-        _ => "another place".to_owned(),
-    };
     let loss = match config.on_state_loss {
         OnStateLoss::Keep => "kept for that long",
         OnStateLoss::Drop => "dropped",
     };
     let election = config.leader_election;
+    let places: Vec<String> = config.publishers.iter().map(place).collect();
     let mut text = format!(
         "issuer      {}\n\
          keys from   {source}, every {}\n\
-         published   to {publisher}; caches may keep it {}\n\
+         published   to {}; caches may keep it {}\n\
          retention   a vanished key stays {}; keys that only the public copy has after a loss of state are {loss}; {} revoked\n\
          state       ConfigMap {namespace}/{METADATA_CONFIG_MAP}\n\
          leader      Lease {namespace}/{LEASE}: {} lease, {} to renew, tried every {}\n",
         config.issuer,
         shown(config.sync_period),
+        places.join("; and to "),
         shown(config.cache_max_age),
         shown(config.overlap_period),
         config.revoked.len(),
@@ -74,6 +59,42 @@ pub(super) fn summary(config: &Config, namespace: &str) -> String {
     );
     for warning in config.warnings() {
         text.push_str(&format!("warning     {warning}\n"));
+    }
+    text
+}
+
+fn place(entry: &PublisherEntry) -> String {
+    let (place, prefix, endpoint) = match &entry.config {
+        PublisherConfig::S3(s3) => (format!("S3 bucket {}", s3.bucket), &s3.prefix, &s3.endpoint),
+        PublisherConfig::Gcs(gcs) => {
+            let place = format!("Google Cloud Storage bucket {}", gcs.bucket);
+            (place, &gcs.prefix, &gcs.endpoint)
+        }
+        PublisherConfig::Azure(azure) => {
+            let (container, account) = (&azure.container, &azure.storage_account);
+            let place = format!("Azure container {container} of the storage account {account}");
+            (place, &azure.prefix, &azure.endpoint)
+        }
+        PublisherConfig::Oci(oci) => {
+            let (bucket, namespace) = (&oci.bucket, &oci.namespace);
+            let place = format!("Oracle Cloud bucket {bucket} of the namespace {namespace}");
+            (place, &oci.prefix, &oci.endpoint)
+        }
+        PublisherConfig::Endpoint(endpoint) => {
+            let place = format!("the built-in HTTPS server at {}", endpoint.listen);
+            (place, &None, &None)
+        }
+        PublisherConfig::File(file) => (format!("directory {}", file.path.display()), &None, &None),
+        _ => ("another place".to_owned(), &None, &None),
+    };
+    let mut text = place;
+    for (word, part) in [("below", prefix), ("at", endpoint)] {
+        if let Some(part) = part {
+            text.push_str(&format!(" {word} {part}"));
+        }
+    }
+    if entry.mirror {
+        text.push_str(" (a mirror)");
     }
     text
 }

@@ -40,11 +40,12 @@ pub(super) async fn run(run: Run, config: Config) -> Result<(), Failure> {
         None => format!("kubeassume-{:016x}", random()? as u64),
     };
 
-    let publisher = wiring::publisher(&config, clock.clone(), seed, run.take_over)
+    let publishers = wiring::publishers(&config, clock.clone(), seed, run.take_over)
         .await
         .map_err(Failure::running)?;
     let (events, writer) = Events::new(client.clone(), &run.namespace, &identity, clock.clone());
-    let metrics = Arc::new(Metrics::new(&[publisher.kind()], clock.clone()));
+    let named: Vec<_> = publishers.iter().map(|p| (p.kind(), p.location())).collect();
+    let metrics = Arc::new(Metrics::new(&named, clock.clone()));
     let parts = Parts {
         issuer: config.issuer.clone(),
         source: wiring::source(&config, &cluster).map_err(Failure::running)?,
@@ -53,7 +54,7 @@ pub(super) async fn run(run: Run, config: Config) -> Result<(), Failure> {
             &run.namespace,
             config.issuer.clone(),
         )),
-        publishers: vec![publisher.clone()],
+        publishers: publishers.clone(),
         clock: clock.clone(),
         observer: Arc::new(All(vec![
             Box::new(Log),
@@ -72,7 +73,9 @@ pub(super) async fn run(run: Run, config: Config) -> Result<(), Failure> {
 
     let _servers = serve(&run, &config, controller.status(), metrics, clock).await?;
     tokio::spawn(writer.run());
-    tokio::spawn(validate(publisher));
+    for publisher in publishers {
+        tokio::spawn(validate(publisher));
+    }
     tracing::info!(issuer = %config.issuer, namespace = run.namespace, identity, "started");
 
     let mut stopped = false;
@@ -117,6 +120,9 @@ async fn validate(publisher: Arc<dyn Publisher>) {
     match publisher.validate().await {
         Ok(()) => tracing::info!(location, "the publisher can write"),
         Err(error) => tracing::warn!(location, %error, "the publisher may not be able to write"),
+    }
+    for warning in publisher.warnings().await {
+        tracing::warn!(location, "{warning}");
     }
 }
 

@@ -36,6 +36,7 @@ use serde_json::Value;
 
 pub use error::{ConfigError, Problem};
 pub use kubeassume_publishers::PublisherConfig;
+pub use publisher::PublisherEntry;
 pub use reference::reference;
 pub use source::SourceConfig;
 
@@ -59,8 +60,8 @@ pub struct Config {
     pub issuer: IssuerUrl,
     /// Where keys are read.
     pub source: SourceConfig,
-    /// Where documents are published.
-    pub publisher: PublisherConfig,
+    /// Where documents are published: exactly one below the issuer, and its mirrors.
+    pub publishers: Vec<PublisherEntry>,
     /// How long relying parties may keep a document; whole seconds.
     pub cache_max_age: Duration,
     /// A PEM file with roots beside the system's, for the store and the public read-back.
@@ -172,7 +173,7 @@ fn read(document: Value, findings: &mut Findings) -> Option<Config> {
         "source",
         "Where keys are read. Left out: from the API server whose cluster this is.",
     );
-    let mut publisher = root.section("publisher", "Where the two documents are published.");
+    let publishing = publisher::read(&mut root, issuer.as_ref());
     let mut tls = root.section("tls", "Whom to trust.");
     let mut controller = root.section("controller", "How the controller works.");
     let mut rotation = controller.section("rotation", "How keys come and go.");
@@ -182,20 +183,6 @@ fn read(document: Value, findings: &mut Findings) -> Option<Config> {
     );
 
     let source_config = source::read(&mut source);
-    let (publisher_config, backends) = publisher::read(&mut publisher, issuer.as_ref());
-    let cache_max_age = publisher.duration(
-        "cacheMaxAge",
-        SECOND * 300,
-        Duration::ZERO..=HOUR * 24,
-        "How long relying parties may keep a document (its `Cache-Control`); whole seconds.",
-    );
-    if cache_max_age.subsec_millis() != 0 {
-        publisher.problem(
-            "cacheMaxAge",
-            "must be whole seconds",
-            "write for example cacheMaxAge: 300s",
-        );
-    }
     let ca_file = tls.text(
         "caFile",
         "A PEM file with certificates to trust besides the system's, for the store and for reading back what is \
@@ -223,15 +210,15 @@ fn read(document: Value, findings: &mut Findings) -> Option<Config> {
     let revoked = read_revoked(&mut rotation);
     let leader_election = read_election(&mut election);
 
-    let sections = [root, source, publisher].into_iter().chain(backends);
+    let sections = [root, source].into_iter().chain(publishing.sections);
     for section in sections.chain([tls, controller, rotation, election]) {
         section.finish(findings);
     }
     Some(Config {
         issuer: issuer?,
         source: source_config?,
-        publisher: publisher_config?,
-        cache_max_age,
+        publishers: publishing.entries?,
+        cache_max_age: publishing.cache_max_age,
         ca_file: ca_file.map(PathBuf::from),
         sync_period,
         overlap_period,

@@ -54,6 +54,7 @@ fn value(path: &str, field: &Field) -> String {
             let anchor = format!("{path}{}", field.name).replace('.', "").to_lowercase();
             format!("[section](#{anchor})")
         }
+        Kind::Mappings => format!("list of [sections](#{})", field.name.trim_end_matches('s')),
         Kind::Text => "text".to_owned(),
         Kind::Texts => "list of texts".to_owned(),
         Kind::Flag => "`true`, `false`".to_owned(),

@@ -32,6 +32,7 @@ pub(super) struct Field {
 /// What may stand in a field.
 pub(super) enum Kind {
     Mapping,
+    Mappings,
     Text,
     Texts,
     Flag,
@@ -96,6 +97,36 @@ impl Section {
             }
         };
         Self::new(path, about, fields)
+    }
+
+    /// The mappings in a list; an absent one is empty.
+    pub(super) fn sections(&mut self, name: &'static str, about: &'static str) -> Vec<Self> {
+        let items = match self.take(name, Kind::Mappings, Absent::Unset, about) {
+            None => return Vec::new(),
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                self.wrong_kind(
+                    name,
+                    "a list of mappings",
+                    &other,
+                    "begin each entry with `- type: …`",
+                );
+                return Vec::new();
+            }
+        };
+        let mut sections = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let path = format!("{}[{index}]", self.field(name));
+            match item {
+                Value::Object(fields) => sections.push(Self::new(path, "", fields)),
+                other => {
+                    let rule = format!("must be a mapping of fields, is {}", shown(&other));
+                    self.problems
+                        .push(Problem::new(path, rule, "begin each entry with `- type: …`"));
+                }
+            }
+        }
+        sections
     }
 
     /// Whether a field is there, for those of which only one may be. An empty text counts as absent.
@@ -240,6 +271,17 @@ impl Section {
         self.one_of(name, &text, choices)
     }
 
+    /// A word out of a few; `None` when absent or empty.
+    pub(super) fn optional_choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&'static str, T)],
+        about: &'static str,
+    ) -> Option<T> {
+        let text = self.read_text(name, Kind::Choice(words(choices)), Absent::Unset, about)?;
+        self.one_of(name, &text, choices)
+    }
+
     fn one_of<T: Copy>(&mut self, name: &str, text: &str, choices: &[(&'static str, T)]) -> Option<T> {
         if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(*choice);
@@ -257,6 +299,12 @@ impl Section {
     /// Forgives what stands in its fields, because it means nothing; an unknown field remains one.
     pub(super) fn unused(&mut self) {
         self.problems.clear();
+    }
+
+    /// A section that is not read, because another one counts; it has no unknown fields then.
+    pub(super) fn skipped(mut self) -> Self {
+        self.fields.clear();
+        self
     }
 
     /// Complains about a field.

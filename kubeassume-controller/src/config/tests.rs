@@ -1,3 +1,6 @@
+use kubeassume_publishers::azure::AzureConfig;
+use kubeassume_publishers::gcs::GcsConfig;
+use kubeassume_publishers::oci::{OciAuth, OciConfig};
 use kubeassume_publishers::s3::S3Config;
 
 use super::*;
@@ -45,15 +48,18 @@ fn every_field_is_read() {
             endpoints: vec!["10.0.0.1:6443".to_owned(), "10.0.0.2:6443".to_owned()],
             server_name: "kubernetes.default.svc".to_owned(),
         },
-        publisher: PublisherConfig::S3(S3Config {
-            bucket: "keys".to_owned(),
-            region: Some("r".to_owned()),
-            endpoint: Some("https://s3.example.com".to_owned()),
-            force_path_style: true,
-            prefix: Some("cluster1".to_owned()),
-            public_url: Some("https://oidc.example.com/cluster1".to_owned()),
-            use_irsa: Some(true),
-        }),
+        publishers: vec![PublisherEntry {
+            config: PublisherConfig::S3(S3Config {
+                bucket: "keys".to_owned(),
+                region: Some("r".to_owned()),
+                endpoint: Some("https://s3.example.com".to_owned()),
+                force_path_style: true,
+                prefix: Some("cluster1".to_owned()),
+                public_url: Some("https://oidc.example.com/cluster1".to_owned()),
+                use_irsa: Some(true),
+            }),
+            mirror: false,
+        }],
         cache_max_age: Duration::from_secs(120),
         ca_file: Some("/etc/ca.pem".into()),
         sync_period: Duration::from_secs(30),
@@ -120,7 +126,7 @@ fn what_has_to_be_there_is_named() {
     );
     refused(
         "issuer: https://oidc.example.com",
-        "publisher.type is missing; write type: s3 or type: file or type: endpoint",
+        "publisher.type is missing; write type: s3 or type: gcs or type: azure or type: oci or type: file or type: endpoint",
     );
     refused(
         "issuer: https://oidc.example.com\npublisher: {type: file}",
@@ -170,8 +176,8 @@ fn endpoint(field: &str, value: &str) -> String {
 #[test]
 fn the_built_in_server_is_told_where_to_listen() {
     let config = Config::parse(&endpoint("", "")).unwrap();
-    let PublisherConfig::Endpoint(config) = config.publisher else {
-        panic!("{:?}", config.publisher);
+    let PublisherConfig::Endpoint(config) = &config.publishers[0].config else {
+        panic!("{:?}", config.publishers[0].config);
     };
     assert_eq!(config.listen, "0.0.0.0:8443".parse().unwrap());
     assert_eq!(config.public_url.as_str(), "https://oidc.example.com");
@@ -247,14 +253,200 @@ fn a_bucket_that_the_issuer_does_not_lead_to_is_refused() {
 }
 
 #[test]
+fn a_bucket_of_google_is_read_with_its_own_rules() {
+    let gcs =
+        |issuer: &str, fields: &str| format!("issuer: {issuer}\npublisher: {{type: gcs, gcs: {{{fields}}}}}");
+    let everything = "bucket: keys, project: my-project, useWorkloadIdentity: true, endpoint: \"https://storage-x.p.googleapis.com\", \
+                      prefix: one, publicURL: \"https://oidc.example.com\"";
+    let config = Config::parse(&gcs("https://oidc.example.com", everything)).unwrap();
+    assert_eq!(
+        config.publishers[0].config,
+        PublisherConfig::Gcs(GcsConfig {
+            bucket: "keys".to_owned(),
+            project: Some("my-project".to_owned()),
+            use_workload_identity: Some(true),
+            endpoint: Some("https://storage-x.p.googleapis.com".to_owned()),
+            prefix: Some("one".to_owned()),
+            public_url: Some("https://oidc.example.com".to_owned()),
+        })
+    );
+    let own = "https://storage.googleapis.com/keys/one";
+    Config::parse(&gcs(own, "bucket: keys, prefix: one")).unwrap();
+    refused(
+        &gcs("https://oidc.example.com", "bucket: keys"),
+        "publisher.gcs.publicURL is not given and the bucket's own address is \
+         \"https://storage.googleapis.com/keys\", the issuer is \"https://oidc.example.com\"; if the issuer's URL \
+         leads to this bucket, say so: publicURL: <the issuer>",
+    );
+    refused(
+        &gcs(own, "bucket: \"gs://keys\""),
+        "publisher.gcs.bucket must be 3 to 63 lower-case letters, digits, '-', '_' and '.' (222 with dots, 63 between \
+         two), beginning and ending with a letter or digit, not \"gs://keys\" \
+         (https://cloud.google.com/storage/docs/buckets#naming); write the name alone, without gs:// and without a \
+         path",
+    );
+    refused(
+        &gcs(own, "bucket: keys, prefix: one, project: \"My Project\""),
+        "publisher.gcs.project must be a project's id, 6 to 30 lower-case letters, digits and '-', beginning with a \
+         letter, not \"My Project\" (https://cloud.google.com/resource-manager/docs/creating-managing-projects); write \
+         the project's id, as `gcloud projects list` shows it",
+    );
+    refused(
+        &gcs(own, "bucket: keys, prefix: one, useWorkloadIdentity: \"yes\""),
+        "publisher.gcs.useWorkloadIdentity must be true or false, is yes; write useWorkloadIdentity: true or \
+         useWorkloadIdentity: false, without quotes",
+    );
+}
+
+#[test]
+fn a_bucket_of_oracle_is_read_with_its_own_rules() {
+    let oci =
+        |issuer: &str, fields: &str| format!("issuer: {issuer}\npublisher: {{type: oci, oci: {{{fields}}}}}");
+    let everything = "bucket: keys, namespace: ns, compartmentId: \"ocid1.compartment.oc1..aaaa\", region: eu-frankfurt-1, \
+                      endpoint: \"https://storage.example.com\", prefix: one, publicURL: \"https://oidc.example.com\", \
+                      auth: instancePrincipal";
+    let config = Config::parse(&oci("https://oidc.example.com", everything)).unwrap();
+    assert_eq!(
+        config.publishers[0].config,
+        PublisherConfig::Oci(OciConfig {
+            bucket: "keys".to_owned(),
+            namespace: "ns".to_owned(),
+            compartment_id: Some("ocid1.compartment.oc1..aaaa".to_owned()),
+            region: Some("eu-frankfurt-1".to_owned()),
+            endpoint: Some("https://storage.example.com".to_owned()),
+            prefix: Some("one".to_owned()),
+            public_url: Some("https://oidc.example.com".to_owned()),
+            auth: Some(OciAuth::InstancePrincipal),
+        })
+    );
+    let own = "https://objectstorage.eu-frankfurt-1.oraclecloud.com/n/ns/b/keys/o/one";
+    let least = "bucket: keys, namespace: ns, prefix: one";
+    Config::parse(&oci(own, &format!("{least}, region: eu-frankfurt-1"))).unwrap();
+    refused(
+        &oci(
+            "https://oidc.example.com",
+            "bucket: keys, namespace: ns, region: us-gov-ashburn-1",
+        ),
+        "publisher.oci.publicURL is not given and the bucket's own address is \
+         \"https://objectstorage.us-gov-ashburn-1.oraclegovcloud.com/n/ns/b/keys/o\", the issuer is \
+         \"https://oidc.example.com\"; if the issuer's URL leads to this bucket, say so: publicURL: <the issuer>",
+    );
+    refused(
+        &oci(own, "bucket: keys"),
+        "publisher.oci.namespace is missing; write the tenancy's Object Storage namespace, as `oci os ns get` prints it",
+    );
+    refused(
+        &oci(own, &format!("{least}, region: FRA")),
+        "publisher.oci.region must be a region identifier as eu-frankfurt-1, not a short key as FRA (OCI, \"Regions and \
+         Availability Domains\"), not \"FRA\"; write for example region: eu-frankfurt-1",
+    );
+    refused(
+        &oci(own, &format!("{least}, auth: instanceprincipal")),
+        "publisher.oci.auth must be apiKey or sessionToken or resourcePrincipal or instancePrincipal, is \
+         \"instanceprincipal\"; did you mean instancePrincipal?",
+    );
+    refused(
+        &oci(own, &format!("{least}, compartmentId: team")),
+        "publisher.oci.compartmentId must be the OCID of a compartment or tenancy, as ocid1.compartment.oc1..aaaa (OCI, \
+         \"Resource Identifiers\"), not \"team\"; write what `oci iam compartment list` shows as its id",
+    );
+}
+
+#[test]
+fn a_container_is_read_and_the_issuer_has_to_lead_to_it() {
+    let azure = |issuer: &str, fields: &str| {
+        format!("issuer: {issuer}\npublisher: {{type: azure, azure: {{{fields}}}}}")
+    };
+    let own = "https://acmekeys.blob.core.windows.net/oidc/one";
+    let names = "storageAccount: acmekeys, container: oidc";
+    let config = Config::parse(&azure(
+        own,
+        &format!("{names}, prefix: one, useManagedIdentity: true"),
+    ))
+    .unwrap();
+    let expected = AzureConfig {
+        storage_account: "acmekeys".to_owned(),
+        container: "oidc".to_owned(),
+        prefix: Some("one".to_owned()),
+        use_managed_identity: Some(true),
+        ..AzureConfig::default()
+    };
+    assert_eq!(config.publishers[0].config, PublisherConfig::Azure(expected));
+
+    let issuer = "https://oidc.example.com";
+    for (fields, expected) in [
+        (
+            "container: oidc",
+            "publisher.azure.storageAccount is missing; write the name of the storage account",
+        ),
+        (
+            "storageAccount: acmekeys",
+            "publisher.azure.container is missing; write the name of the container",
+        ),
+        (
+            "storageAccount: acmekeys.blob.core.windows.net, container: oidc",
+            "publisher.azure.storageAccount must be 3 to 24 lower-case letters and digits, not \
+             \"acmekeys.blob.core.windows.net\" (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage); write the name alone, without https:// and without a \
+             host name",
+        ),
+        (
+            "storageAccount: acmekeys, container: OIDC",
+            "publisher.azure.container must be 3 to 63 lower-case letters, digits and single '-' between them, or $web, \
+             not \"OIDC\" (https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata); write the name alone, without https:// and without a path",
+        ),
+        (
+            "storageAccount: acmekeys, container: oidc, endpoint: \"https://other.blob.core.chinacloudapi.cn\"",
+            "publisher.azure.endpoint is \"https://other.blob.core.chinacloudapi.cn\", of the storage account \
+             \"other\", and azure.storageAccount is \"acmekeys\"; write for example endpoint: \
+             https://ACCOUNT.blob.core.usgovcloudapi.net",
+        ),
+        (
+            "storageAccount: acmekeys, container: oidc, prefix: /one",
+            "publisher.azure.prefix must be segments of letters, digits, '.', '_' and '-' with a slash between them and \
+             none at the ends, not \"/one\"; write for example prefix: clusters/one",
+        ),
+        (
+            "storageAccount: acmekeys, container: $web",
+            "publisher.azure.publicURL must be given for the container $web: the static website's address \
+             (https://ACCOUNT.zNN.web.core.windows.net, as primaryEndpoints.web without the slash at its end) or the \
+             domain in front of it; write publicURL: <the issuer>",
+        ),
+        (
+            "storageAccount: acmekeys, container: oidc",
+            "publisher.azure.publicURL is not given and the container's own address is \
+             \"https://acmekeys.blob.core.windows.net/oidc\", the issuer is \"https://oidc.example.com\"; if the \
+             issuer's URL leads to this container, say so: publicURL: <the issuer>",
+        ),
+        (
+            "storageAccount: acmekeys, container: oidc, publicURL: \"https://oidc.example.com/\"",
+            "publisher.azure.publicURL is \"https://oidc.example.com/\", the issuer is \"https://oidc.example.com\"; they \
+             must be equal byte for byte; relying parties read below the issuer only: make the place public under that \
+             URL, or leave this empty",
+        ),
+        (
+            "storageAccount: acmekeys, container: oidc, publicURL: \"https://oidc.example.com\", useManagedIdentity: 1",
+            "publisher.azure.useManagedIdentity must be true or false, is 1; write useManagedIdentity: true or \
+             useManagedIdentity: false, without quotes",
+        ),
+        (
+            "storageAccount: acmekeys, container: oidc, publicURL: \"https://oidc.example.com\", acessTier: Hot",
+            "publisher.azure.acessTier is unknown; known here: storageAccount, container, useManagedIdentity, endpoint, \
+             prefix, publicURL",
+        ),
+    ] {
+        refused(&azure(issuer, fields), expected);
+    }
+}
+
+#[test]
 fn a_publisher_of_another_type_is_refused() {
     refused(
         "issuer: https://oidc.example.com\npublisher: {type: S3, s3: {bucket: b, region: r}}",
-        "publisher.type must be s3 or file or endpoint, is \"S3\"; did you mean s3?",
+        "publisher.type must be s3 or gcs or azure or oci or file or endpoint, is \"S3\"; did you mean s3?",
     );
     refused(
         "issuer: https://oidc.example.com\npublisher: {type: ftp}",
-        "publisher.type must be s3 or file or endpoint, is \"ftp\"; choose one of s3, file, endpoint",
+        "publisher.type must be s3 or gcs or azure or oci or file or endpoint, is \"ftp\"; choose one of s3, gcs, azure, oci, file, endpoint",
     );
 }
 

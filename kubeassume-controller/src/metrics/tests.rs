@@ -6,7 +6,7 @@ use kubeassume_core::store::{DocumentPath, StoreError};
 use super::*;
 
 fn metrics() -> Metrics {
-    Metrics::new(&["s3"], Arc::new(SystemClock::new()))
+    Metrics::new(&[("s3", "s3://keys".to_owned())], Arc::new(SystemClock::new()))
 }
 
 fn lines(text: &str, metric: &str) -> Vec<String> {
@@ -26,8 +26,8 @@ fn the_names_and_labels_are_those_of_the_interface() {
     assert_eq!(
         count("kubeassume_sync_total"),
         [
-            "kubeassume_sync_total{status=\"error\",publisher=\"s3\"} 0",
-            "kubeassume_sync_total{status=\"success\",publisher=\"s3\"} 0"
+            "kubeassume_sync_total{status=\"error\",publisher=\"s3\",location=\"s3://keys\"} 0",
+            "kubeassume_sync_total{status=\"success\",publisher=\"s3\",location=\"s3://keys\"} 0"
         ]
     );
     let rotation = count("kubeassume_rotation_total");
@@ -41,7 +41,7 @@ fn the_names_and_labels_are_those_of_the_interface() {
     assert_eq!(count("kubeassume_active_keys"), ["kubeassume_active_keys 0"]);
     assert_eq!(
         count("kubeassume_publish_errors_total"),
-        ["kubeassume_publish_errors_total{publisher=\"s3\"} 0"]
+        ["kubeassume_publish_errors_total{publisher=\"s3\",location=\"s3://keys\"} 0"]
     );
     assert_eq!(
         count("kubeassume_foreign_keys_total"),
@@ -77,6 +77,7 @@ fn notices_are_counted() {
     };
     metrics.notice(&Notice::PublishFailed {
         publisher: "s3",
+        location: "s3://keys",
         took,
         error: &error,
     });
@@ -84,11 +85,11 @@ fn notices_are_counted() {
     for line in [
         "kubeassume_rotation_total{type=\"new_key\"} 1",
         "kubeassume_rotation_total{type=\"key_expired\"} 1",
-        "kubeassume_sync_total{status=\"error\",publisher=\"s3\"} 1",
-        "kubeassume_publish_errors_total{publisher=\"s3\"} 1",
+        "kubeassume_sync_total{status=\"error\",publisher=\"s3\",location=\"s3://keys\"} 1",
+        "kubeassume_publish_errors_total{publisher=\"s3\",location=\"s3://keys\"} 1",
         "kubeassume_sync_duration_seconds_count{phase=\"fetch\"} 1",
         "kubeassume_sync_duration_seconds_count{phase=\"publish\"} 1",
-        "kubeassume_last_publish_timestamp 0",
+        "kubeassume_last_publish_timestamp{publisher=\"s3\",location=\"s3://keys\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }

@@ -30,7 +30,7 @@ pub trait Publisher: Send + Sync {
         true
     }
 
-    /// Where the public reads it; byte-equal to the issuer.
+    /// Where the public reads it; byte-equal to the issuer, unless this is a mirror.
     fn public_url(&self) -> &IssuerUrl;
 
     /// Reads what the sink holds now, without writing.
@@ -59,6 +59,11 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// What is missing, named.
     async fn validate(&self) -> Result<(), PublishError>;
+
+    /// What works now and may stop, see [`DocumentStore::warnings`](crate::store::DocumentStore::warnings).
+    async fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Says what may be written, by a read that no cache answers: the state store.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::IssuerUrl;
 use crate::clock::Clock;
 use crate::public_reader::{PublicReadError, PublicReader, max_age};
 use crate::publication::{Publication, digest};
@@ -63,6 +64,7 @@ impl ReadBackError {
 
 /// Reads back, and remembers what caches may still hold.
 pub(super) struct ReadBack {
+    public_url: IssuerUrl,
     reader: Arc<dyn PublicReader>,
     clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
@@ -82,8 +84,9 @@ struct Replaced {
 }
 
 impl ReadBack {
-    pub(super) fn new(reader: Arc<dyn PublicReader>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(public_url: IssuerUrl, reader: Arc<dyn PublicReader>, clock: Arc<dyn Clock>) -> Self {
         Self {
+            public_url,
             reader,
             clock,
             memory: Mutex::default(),
@@ -123,7 +126,7 @@ impl ReadBack {
         let mut propagating: Option<Duration> = None;
         for (path, document) in publication.in_order() {
             // Never a `jwks_uri` from a fetched document: that would let the sink choose what is checked.
-            let url = publication.issuer.document_url(&path);
+            let url = self.public_url.document_url(&path);
             let reason = match self.reader.get(&url, MAX_DOCUMENT_BYTES).await {
                 Ok(read) if read.bytes == document.bytes => continue,
                 Ok(read) => match self.may_be_cached(&path, &read.bytes) {

@@ -30,6 +30,7 @@ pub struct StorePublisher<S> {
     clock: Arc<dyn Clock>,
     jitter: Mutex<Jitter>,
     read_back: ReadBack,
+    mirror: bool,
     take_over: bool,
 }
 
@@ -43,15 +44,24 @@ impl<S: DocumentStore> StorePublisher<S> {
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Self {
-        let read_back = ReadBack::new(reader, clock.clone());
+        let read_back = ReadBack::new(public_url.clone(), reader, clock.clone());
         Self {
             store,
             public_url,
             clock,
             jitter: Mutex::new(Jitter::new(seed)),
             read_back,
+            mirror: false,
             take_over: false,
         }
+    }
+
+    /// A copy beside the one below the issuer: the same documents, which the public reads at this publisher's
+    /// own URL. Without it, that URL has to be the issuer.
+    #[must_use]
+    pub fn mirror(mut self, mirror: bool) -> Self {
+        self.mirror = mirror;
+        self
     }
 
     /// Publishes even where another owner published something newer: on an administrator's order.
@@ -172,7 +182,7 @@ impl<S: DocumentStore> StorePublisher<S> {
     }
 
     fn check_issuer(&self, publication: &Publication) -> Result<(), PublishError> {
-        if publication.issuer == self.public_url {
+        if self.mirror || publication.issuer == self.public_url {
             return Ok(());
         }
         Err(PublishError::PublicUrl {
@@ -264,6 +274,10 @@ impl<S: DocumentStore> Publisher for StorePublisher<S> {
             error,
         };
         self.store.validate().await.map_err(failed)
+    }
+
+    async fn warnings(&self) -> Vec<String> {
+        self.store.warnings(&self.public_url).await
     }
 }
 

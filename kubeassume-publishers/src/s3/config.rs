@@ -2,9 +2,10 @@
 
 use kubeassume_core::IssuerUrl;
 use kubeassume_core::store::DocumentPath;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::Invalid;
+use crate::fields::{check_prefix, endpoint_host, parse_public_url, unset_if_empty};
 
 /// A bucket, and where the public reads it. Empty strings count as unset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,22 +44,14 @@ impl S3Config {
         if let Some(region) = &self.region {
             check_region(region)?;
         }
-        if let Some(prefix) = &self.prefix
-            && DocumentPath::new(prefix.as_str()).is_none()
-        {
-            return Err(Invalid::new(
-                "s3.prefix",
-                format!(
-                    "must be segments of letters, digits, '.', '_' and '-' with a slash between them and none at \
-                     the ends, not {prefix:?}"
-                ),
-            ));
+        if let Some(prefix) = &self.prefix {
+            check_prefix("s3.prefix", prefix)?;
         }
         if let Some(endpoint) = &self.endpoint {
-            endpoint_host(endpoint)?;
+            endpoint_host("s3.endpoint", endpoint)?;
         }
         if let Some(public_url) = &self.public_url {
-            parse_public_url(public_url)?;
+            parse_public_url("s3.publicURL", public_url)?;
         }
         Ok(())
     }
@@ -69,7 +62,7 @@ impl S3Config {
     /// [`Invalid`] for a field that breaks a rule, or when there is no https address without `publicURL`.
     pub fn public_url(&self, region: &str) -> Result<IssuerUrl, Invalid> {
         if let Some(public_url) = &self.public_url {
-            return parse_public_url(public_url);
+            return parse_public_url("s3.publicURL", public_url);
         }
         // A wildcard certificate covers one label.
         let by_path = self.force_path_style || self.bucket.contains('.');
@@ -99,7 +92,7 @@ impl S3Config {
             url.push('/');
             url.push_str(prefix);
         }
-        parse_public_url(&url)
+        parse_public_url("s3.publicURL", &url)
     }
 
     /// The key of a document in the bucket.
@@ -109,11 +102,6 @@ impl S3Config {
             None => path.to_string(),
         }
     }
-}
-
-fn parse_public_url(text: &str) -> Result<IssuerUrl, Invalid> {
-    text.parse()
-        .map_err(|error| Invalid::new("s3.publicURL", format!("{text:?} cannot be an issuer: {error}")))
 }
 
 /// Amazon's rules for general purpose buckets, without the reserved prefixes.
@@ -151,28 +139,6 @@ fn check_region(region: &str) -> Result<(), Invalid> {
     }
     let rule = format!("must be a name as eu-west-1, of lower-case letters, digits and '-', not {region:?}");
     Err(Invalid::new("s3.region", rule))
-}
-
-/// `HOST[:PORT]` of an endpoint.
-pub(super) fn endpoint_host(endpoint: &str) -> Result<String, Invalid> {
-    let host = endpoint
-        .strip_prefix("https://")
-        .or_else(|| endpoint.strip_prefix("http://"));
-    // An issuer without a path is exactly an authority.
-    let parsed = host.and_then(|host| format!("https://{host}").parse::<IssuerUrl>().ok());
-    match parsed {
-        Some(url) if url.path().is_empty() => Ok(url.authority().to_owned()),
-        _ => {
-            let rule =
-                format!("must be https://HOST[:PORT] (or http) without anything behind, not {endpoint:?}");
-            Err(Invalid::new("s3.endpoint", rule))
-        }
-    }
-}
-
-fn unset_if_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]

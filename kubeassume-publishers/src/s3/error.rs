@@ -4,17 +4,10 @@ use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use kubeassume_cloud::text::{causes, printable};
 use kubeassume_core::store::StoreError;
 
-/// The longest that is repeated of what a server says.
-const MAX_TEXT: usize = 300;
-
-/// Whether the call that failed can have changed anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Read,
-    Write,
-}
+use crate::meaning::{Effect, meaning, not_answered};
 
 /// What a server answered.
 #[derive(Debug)]
@@ -41,14 +34,6 @@ pub(super) fn store_error<E: ProvideErrorMetadata + Error + 'static>(
     }
 }
 
-/// No answer, or none that says what happened.
-pub(super) fn not_answered(text: String, effect: Effect) -> StoreError {
-    match effect {
-        Effect::Read => StoreError::Unavailable(text),
-        Effect::Write => StoreError::Unknown(text),
-    }
-}
-
 impl<'a> Refusal<'a> {
     pub(super) fn of<E: ProvideErrorMetadata>(error: &'a SdkError<E>) -> Self {
         let raw = error.raw_response();
@@ -71,22 +56,16 @@ impl<'a> Refusal<'a> {
             (300..=399, _) | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
                 StoreError::Misconfigured(self.wrong_region())
             }
-            (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") | (401 | 403, _) => {
-                StoreError::Denied(self.text())
-            }
-            (412 | 409, _) => StoreError::Precondition,
-            (404, _) if effect == Effect::Write => StoreError::Precondition,
-            (413, _) | (_, "EntityTooLarge") => StoreError::TooLarge,
-            (501, _) | (_, "NotImplemented") if effect == Effect::Write => {
-                StoreError::Misconfigured(format!(
-                    "the server has no conditional writes, without which two writers overwrite each other ({})",
-                    self.text()
-                ))
-            }
-            (429 | 500.., _) | (_, "RequestTimeout" | "SlowDown") | (0, _) => {
-                not_answered(self.text(), effect)
-            }
-            _ => StoreError::Misconfigured(self.text()),
+            (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => StoreError::Denied(self.text()),
+            (_, "EntityTooLarge") => StoreError::TooLarge,
+            // The bucket is there, or it would have said so.
+            (404, _) if effect != Effect::Read => StoreError::Precondition,
+            (501, _) | (_, "NotImplemented") if effect != Effect::Read => StoreError::Misconfigured(format!(
+                "the server has no conditional writes, without which two writers overwrite each other ({})",
+                self.text()
+            )),
+            (_, "RequestTimeout" | "SlowDown") => not_answered(self.text(), effect),
+            _ => meaning(self.status, self.text(), effect),
         }
     }
 
@@ -133,29 +112,6 @@ fn credentials_error(error: &(dyn Error + 'static)) -> Option<StoreError> {
     None
 }
 
-/// An error with all its causes, which no SDK error prints by itself.
-pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    printable(&text)
-}
-
-/// A server's words on one line, and not too many of them.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_TEXT)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,29 +128,29 @@ mod tests {
 
     #[test]
     fn each_answer_means_one_thing() {
-        use Effect::{Read, Write};
+        use Effect::{Create, Read, Replace};
         for (status, code, effect, expected) in [
-            (412, "PreconditionFailed", Write, "precondition"),
-            (409, "ConditionalRequestConflict", Write, "precondition"),
-            (404, "NoSuchKey", Write, "precondition"),
-            (404, "NoSuchBucket", Write, "misconfigured"),
+            (412, "PreconditionFailed", Create, "precondition"),
+            (409, "ConditionalRequestConflict", Replace, "precondition"),
+            (404, "NoSuchKey", Replace, "precondition"),
+            (404, "NoSuchBucket", Replace, "misconfigured"),
             (404, "NoSuchBucket", Read, "misconfigured"),
-            (403, "AccessDenied", Write, "denied"),
+            (403, "AccessDenied", Create, "denied"),
             (403, "SignatureDoesNotMatch", Read, "denied"),
             (401, "", Read, "denied"),
-            (400, "ExpiredToken", Write, "denied"),
+            (400, "ExpiredToken", Create, "denied"),
             (301, "PermanentRedirect", Read, "misconfigured"),
-            (307, "TemporaryRedirect", Write, "misconfigured"),
-            (400, "AuthorizationHeaderMalformed", Write, "misconfigured"),
-            (400, "InvalidArgument", Write, "misconfigured"),
-            (501, "NotImplemented", Write, "misconfigured"),
-            (413, "", Write, "too_large"),
+            (307, "TemporaryRedirect", Create, "misconfigured"),
+            (400, "AuthorizationHeaderMalformed", Create, "misconfigured"),
+            (400, "InvalidArgument", Create, "misconfigured"),
+            (501, "NotImplemented", Create, "misconfigured"),
+            (413, "", Create, "too_large"),
             // It may have been written and then gone wrong.
-            (500, "InternalError", Write, "unknown"),
-            (503, "SlowDown", Write, "unknown"),
-            (502, "", Write, "unknown"),
-            (429, "", Write, "unknown"),
-            (400, "RequestTimeout", Write, "unknown"),
+            (500, "InternalError", Create, "unknown"),
+            (503, "SlowDown", Create, "unknown"),
+            (502, "", Create, "unknown"),
+            (429, "", Create, "unknown"),
+            (400, "RequestTimeout", Create, "unknown"),
             (503, "SlowDown", Read, "unavailable"),
             (500, "", Read, "unavailable"),
         ] {

@@ -7,16 +7,19 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
+use kubeassume_cloud::text::causes;
+use kubeassume_core::IssuerUrl;
 use kubeassume_core::store::{
-    DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, Metadata, NewDocument, Precondition, StoreError,
-    StoredDocument, Version,
+    DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, NewDocument, Precondition, StoreError, StoredDocument,
+    Version,
 };
-use kubeassume_core::{IssuerUrl, JWKS_CONTENT_TYPE};
 
 use super::S3Config;
 use super::client::{Connected, OPERATION_TIMEOUT, connect};
-use super::config::endpoint_host;
-use super::error::{Effect, Refusal, causes, not_answered, store_error};
+use super::error::{Refusal, store_error};
+use crate::fields::endpoint_host;
+use crate::meaning::{Effect, not_answered};
+use crate::probe::refuses_stale_writes;
 use crate::{Invalid, OpenError, Tls};
 
 /// No object has this ETag: it is the right length and the digest of nothing that anybody has found.
@@ -85,42 +88,14 @@ impl S3Store {
         self.config.public_url(&self.region)
     }
 
-    /// Shows that the store refuses a write whose precondition does not hold, without a way to leave
-    /// anything behind: what is there could only be replaced by itself, and what is not there is taken
-    /// away again should a store have made it.
     async fn probe(&self, path: &DocumentPath, there: Option<&StoredDocument>) -> Result<(), StoreError> {
-        let impossible = Precondition::Matches(Version::new(IMPOSSIBLE_ETAG));
-        let (document, preconditions) = match there {
-            Some(stored) => (same(stored), vec![Precondition::Absent, impossible]),
-            None => (nothing(), vec![impossible]),
-        };
-        for precondition in preconditions {
-            match self.put(path, &document, &precondition).await {
-                Err(StoreError::Precondition) => {}
-                Ok(version) => return Err(self.ignored(path, there.is_some(), &version).await),
-                Err(StoreError::Denied(reason)) => {
-                    let key = self.config.key(path);
-                    return Err(StoreError::Denied(format!("s3:PutObject on {key} ({reason})")));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// The store took a write that it had to refuse.
-    async fn ignored(&self, path: &DocumentPath, existed: bool, version: &Version) -> StoreError {
-        let mut text =
-            "the server ignores If-Match and If-None-Match on writes, so two writers would overwrite \
-                        each other; it cannot be used"
-                .to_owned();
-        if !existed && self.delete(path, version).await.is_err() {
-            text.push_str(&format!(
-                "; an empty key set was left at {} and could not be deleted: delete it",
-                self.config.key(path)
-            ));
-        }
-        StoreError::Misconfigured(text)
+        let key = self.config.key(path);
+        let impossible = Version::new(IMPOSSIBLE_ETAG);
+        let probed = refuses_stale_writes(self, path, there, impossible, &key).await;
+        probed.map_err(|error| match error {
+            StoreError::Denied(reason) => StoreError::Denied(format!("s3:PutObject on {key} ({reason})")),
+            other => other,
+        })
     }
 }
 
@@ -137,7 +112,7 @@ impl DocumentStore for S3Store {
             location.push_str(prefix);
         }
         if let Some(endpoint) = &self.config.endpoint {
-            let host = endpoint_host(endpoint).unwrap_or_else(|_| endpoint.clone());
+            let host = endpoint_host("s3.endpoint", endpoint).unwrap_or_else(|_| endpoint.clone());
             location.push_str(&format!(" at {host}"));
         }
         location
@@ -191,14 +166,14 @@ impl DocumentStore for S3Store {
             .cache_control(&document.cache_control)
             .set_metadata(Some(document.metadata.clone().into_iter().collect()))
             .body(ByteStream::from(document.bytes.clone()));
-        let request = match precondition {
-            Precondition::Absent => request.if_none_match("*"),
-            Precondition::Matches(version) => request.if_match(version.as_str()),
+        let (request, effect) = match precondition {
+            Precondition::Absent => (request.if_none_match("*"), Effect::Create),
+            Precondition::Matches(version) => (request.if_match(version.as_str()), Effect::Replace),
         };
         let written = request
             .send()
             .await
-            .map_err(|error| store_error(&error, Effect::Write))?;
+            .map_err(|error| store_error(&error, effect))?;
         written
             .e_tag
             .map(Version::new)
@@ -247,7 +222,7 @@ impl DocumentStore for S3Store {
             .send()
             .await
             .map(drop)
-            .map_err(|error| store_error(&error, Effect::Write))
+            .map_err(|error| store_error(&error, Effect::Replace))
     }
 
     async fn validate(&self) -> Result<(), StoreError> {
@@ -288,26 +263,6 @@ async fn read_body(mut body: ByteStream) -> Result<Bytes, StoreError> {
     tokio::time::timeout(OPERATION_TIMEOUT, read)
         .await
         .unwrap_or_else(|_| Err(not_answered("the body did not end".to_owned(), Effect::Read)))
-}
-
-/// What is there, to be written over itself.
-fn same(stored: &StoredDocument) -> NewDocument {
-    NewDocument {
-        bytes: stored.bytes.clone(),
-        content_type: stored.content_type.clone().unwrap_or_default(),
-        cache_control: stored.cache_control.clone().unwrap_or_default(),
-        metadata: stored.metadata.clone(),
-    }
-}
-
-/// What nobody can be harmed by, should a store keep it.
-fn nothing() -> NewDocument {
-    NewDocument {
-        bytes: Bytes::from_static(br#"{"keys":[]}"#),
-        content_type: JWKS_CONTENT_TYPE.to_owned(),
-        cache_control: "no-store".to_owned(),
-        metadata: Metadata::new(),
-    }
 }
 
 /// Without the client, which holds credentials.

@@ -107,7 +107,7 @@ fn exported() -> BTreeMap<String, Metric> {
         ..Sink::default()
     };
     status.sinks.insert("s3://keys".to_owned(), sink);
-    let text = Metrics::new(&["s3"], Arc::new(SystemClock::new())).encode(&status);
+    let text = Metrics::new(&[("s3", "s3://keys".to_owned())], Arc::new(SystemClock::new())).encode(&status);
 
     let mut meanings: BTreeMap<&str, &str> = BTreeMap::new();
     let mut metrics = BTreeMap::new();

@@ -11,11 +11,13 @@ mod build;
 mod recipe;
 
 pub use build::Error;
-pub use recipe::Recipe;
+pub use recipe::{Recipe, Tool};
 
 /// One server or tool of the testbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
+    /// Azure Blob Storage with tokens of Entra ID, conditional writes and public containers.
+    Azurite,
     /// The store behind the API servers.
     Etcd,
     /// Kubernetes' API server: issuer of tokens, and relying party.
@@ -24,21 +26,28 @@ pub enum Server {
     Kubectl,
     /// An S3 server with real conditional writes and bucket policies.
     Versitygw,
+    /// A server of Google Cloud Storage's JSON interface with real preconditions.
+    FakeGcsServer,
+    /// Oracle Cloud's own Python SDK: the reference for what is signed and sent.
+    OciSdk,
     /// A relying party on go-oidc, which shares no code with KubeAssume.
     RelyingParty,
 }
 
 impl Server {
     /// Every server, the quickest to build first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::RelyingParty,
         Self::Etcd,
+        Self::OciSdk,
+        Self::Azurite,
+        Self::FakeGcsServer,
         Self::Versitygw,
         Self::KubeApiserver,
         Self::Kubectl,
     ];
 
-    /// The name on the command line, in the cache and of the binary.
+    /// The name on the command line and in the cache.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.recipe().name
@@ -51,11 +60,11 @@ impl Server {
     }
 }
 
-/// The path of the server's binary; builds it first if neither the user nor the cache has it.
+/// The path of the server's binary, of the script that `node` runs, or of the `python` that has the packages; builds it first if neither the user nor the cache has it.
 ///
 /// # Errors
 ///
-/// Go is missing, the build fails, or the cache cannot be written.
+/// Go, Node.js or Python is missing, the build fails, or the cache cannot be written.
 pub fn ensure(server: Server) -> Result<PathBuf, Error> {
     match provided(server) {
         Some(own) => Ok(own),
@@ -69,7 +78,11 @@ fn provided(server: Server) -> Option<PathBuf> {
         Server::Etcd | Server::KubeApiserver => kubebuilder_asset(server.name()),
         // Any kubectl that starts will do: manifests and `apply` are stable across releases.
         Server::Kubectl => answers("kubectl", &["version", "--client"]).map(|_| PathBuf::from("kubectl")),
-        Server::Versitygw | Server::RelyingParty => None,
+        Server::Azurite
+        | Server::OciSdk
+        | Server::Versitygw
+        | Server::FakeGcsServer
+        | Server::RelyingParty => None,
     }
 }
 

@@ -7,19 +7,36 @@ use std::{fs, io};
 use super::Server;
 use crate::repository;
 
-/// A Go module in `tests/testbed/servers/` and the package in it that becomes a binary.
+/// A folder in `tests/testbed/servers/` with pinned versions and checksums, and what becomes of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
-    /// Name of the server and of its binary.
+    /// Name of the server.
     pub name: &'static str,
     /// Folder under `tests/testbed/servers/`.
     pub module: &'static str,
-    /// Package to build, as `go build` takes it.
-    pub package: &'static str,
-    /// Linker flags.
-    pub ldflags: &'static str,
+    /// By which tool.
+    pub tool: Tool,
     /// What a cold build takes on two cores, for the one who waits.
     pub cold: &'static str,
+}
+
+/// What builds or installs a server.
+#[derive(Clone, Copy, Debug)]
+pub enum Tool {
+    /// `go build` of a module; the binary has the server's name.
+    Go {
+        /// Package to build, as `go build` takes it.
+        package: &'static str,
+        /// Linker flags.
+        ldflags: &'static str,
+    },
+    /// `npm ci` of a lock file.
+    Npm {
+        /// The script that `node` runs.
+        script: &'static str,
+    },
+    /// `pip install` of pinned wheels into an environment of its own; the product is its `python`.
+    Pip,
 }
 
 const PLAIN: &str = "-s -w";
@@ -30,39 +47,72 @@ const KUBERNETES: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.3
 impl Server {
     pub(super) fn recipe(self) -> &'static Recipe {
         match self {
+            Self::Azurite => &Recipe {
+                name: "azurite",
+                module: "azurite",
+                tool: Tool::Npm {
+                    script: "node_modules/azurite/dist/src/blob/main.js",
+                },
+                cold: "a minute",
+            },
             Self::Etcd => &Recipe {
                 name: "etcd",
                 module: "etcd",
-                package: "go.etcd.io/etcd/server/v3",
-                ldflags: PLAIN,
+                tool: Tool::Go {
+                    package: "go.etcd.io/etcd/server/v3",
+                    ldflags: PLAIN,
+                },
                 cold: "half a minute",
             },
             Self::KubeApiserver => &Recipe {
                 name: "kube-apiserver",
                 module: "kubernetes",
-                package: "k8s.io/kubernetes/cmd/kube-apiserver",
-                ldflags: KUBERNETES,
+                tool: Tool::Go {
+                    package: "k8s.io/kubernetes/cmd/kube-apiserver",
+                    ldflags: KUBERNETES,
+                },
                 cold: "5 minutes",
             },
             Self::Kubectl => &Recipe {
                 name: "kubectl",
                 module: "kubernetes",
-                package: "k8s.io/kubernetes/cmd/kubectl",
-                ldflags: KUBERNETES,
+                tool: Tool::Go {
+                    package: "k8s.io/kubernetes/cmd/kubectl",
+                    ldflags: KUBERNETES,
+                },
                 cold: "a minute after kube-apiserver",
             },
             Self::Versitygw => &Recipe {
                 name: "versitygw",
                 module: "versitygw",
-                package: "github.com/versity/versitygw/cmd/versitygw",
-                ldflags: PLAIN,
+                tool: Tool::Go {
+                    package: "github.com/versity/versitygw/cmd/versitygw",
+                    ldflags: PLAIN,
+                },
                 cold: "2 minutes",
+            },
+            Self::FakeGcsServer => &Recipe {
+                name: "fake-gcs-server",
+                module: "fake-gcs-server",
+                tool: Tool::Go {
+                    package: "github.com/fsouza/fake-gcs-server",
+                    ldflags: PLAIN,
+                },
+                cold: "a minute",
+            },
+            Self::OciSdk => &Recipe {
+                name: "oci-sdk",
+                module: "oci-sdk",
+                tool: Tool::Pip,
+                cold: "half a minute",
             },
             Self::RelyingParty => &Recipe {
                 name: "relying-party",
                 module: "relying-party",
-                package: ".",
-                ldflags: PLAIN,
+                tool: Tool::Go {
+                    package: ".",
+                    ldflags: PLAIN,
+                },
                 cold: "half a minute",
             },
         }
@@ -76,6 +126,15 @@ impl Recipe {
         repository().join("tests/testbed/servers").join(self.module)
     }
 
+    /// What is started, in the folder where it was built.
+    pub(super) fn product(&self) -> &'static str {
+        match self.tool {
+            Tool::Go { .. } => self.name,
+            Tool::Npm { script } => script,
+            Tool::Pip => "bin/python",
+        }
+    }
+
     /// `<name>-<hash>`: changes with the pinned versions, the checksums, our own Go sources and the
     /// recipe, so that a changed pin is never served by an old binary.
     ///
@@ -83,15 +142,18 @@ impl Recipe {
     /// but the user can write to the cache, so it need not resist an attacker.
     pub(super) fn cache_name(&self) -> io::Result<String> {
         let mut hasher = DefaultHasher::new();
-        for part in [self.name, self.module, self.package, self.ldflags] {
+        for part in [self.name, self.module, &format!("{:?}", self.tool)] {
             write(&mut hasher, part.as_bytes());
         }
         let mut files = fs::read_dir(self.folder())?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<io::Result<Vec<_>>>()?;
         files.retain(|path| {
-            path.extension()
-                .is_some_and(|kind| kind == "mod" || kind == "sum" || kind == "go")
+            path.extension().is_some_and(|kind| {
+                ["mod", "sum", "go", "json", "txt"]
+                    .iter()
+                    .any(|pinned| kind == *pinned)
+            })
         });
         files.sort();
         for file in files {

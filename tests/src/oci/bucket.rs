@@ -1,0 +1,224 @@
+//! One bucket: objects, and what is granted of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::{Answer, OCI_BUCKET, OCI_NAMESPACE, OciRequest};
+
+pub(super) struct Bucket {
+    pub(super) exists: bool,
+    pub(super) granted: BTreeSet<String>,
+    pub(super) objects: BTreeMap<String, Object>,
+}
+
+pub(super) struct Object {
+    bytes: Bytes,
+    etag: String,
+    /// `content-type`, `cache-control`, `opc-meta-*`.
+    headers: BTreeMap<String, String>,
+}
+
+impl Bucket {
+    pub(super) fn new() -> Self {
+        let granted = ["READ", "CREATE", "OVERWRITE", "INSPECT", "DELETE"];
+        Self {
+            exists: true,
+            granted: granted.iter().map(|name| format!("OBJECT_{name}")).collect(),
+            objects: BTreeMap::new(),
+        }
+    }
+
+    /// A request without a signature: the access type is `ObjectReadWithoutList`.
+    pub(super) fn public(&self, operation: &str, place: &[String]) -> Answer {
+        match (operation, place) {
+            ("get_object" | "head_object", [namespace, bucket, name]) if self.is(namespace, bucket) => {
+                self.get(name)
+            }
+            _ => hidden(),
+        }
+    }
+
+    /// Each operation under the one lock: what a precondition saw is what is replaced.
+    pub(super) fn serve(&mut self, operation: &str, place: &[String], request: &OciRequest) -> Answer {
+        let [namespace, bucket, rest @ ..] = place else {
+            return hidden();
+        };
+        if !self.is(namespace, bucket) {
+            return hidden();
+        }
+        let name = rest.first().map_or("", String::as_str);
+        let permission = match operation {
+            "list_objects" => "OBJECT_INSPECT",
+            "delete_object" => "OBJECT_DELETE",
+            "put_object" if self.objects.contains_key(name) => "OBJECT_OVERWRITE",
+            "put_object" => "OBJECT_CREATE",
+            _ => "OBJECT_READ",
+        };
+        if !self.granted.contains(permission) {
+            return hidden();
+        }
+        match operation {
+            "list_objects" => self.list(request),
+            "get_object" | "head_object" => self.get(name),
+            "put_object" => self.put(name, request),
+            _ => self.delete(name, request),
+        }
+    }
+
+    fn is(&self, namespace: &str, bucket: &str) -> bool {
+        self.exists && namespace == OCI_NAMESPACE && bucket == OCI_BUCKET
+    }
+
+    fn get(&self, name: &str) -> Answer {
+        let Some(object) = self.objects.get(name) else {
+            return no_object(name);
+        };
+        let mut answer = Answer::new(200, object.bytes.clone());
+        answer.headers.clone_from(&object.headers);
+        answer.set("etag", &object.etag);
+        answer
+    }
+
+    fn put(&mut self, name: &str, request: &OciRequest) -> Answer {
+        if let Some(refused) = self.precondition(name, request) {
+            return refused;
+        }
+        let kept =
+            |name: &str| matches!(name, "content-type" | "cache-control") || name.starts_with("opc-meta-");
+        let object = Object {
+            bytes: request.body.clone(),
+            etag: etag(),
+            headers: request
+                .headers
+                .clone()
+                .into_iter()
+                .filter(|(name, _)| kept(name))
+                .collect(),
+        };
+        let mut answer = Answer::new(200, "");
+        answer.set("etag", &object.etag);
+        self.objects.insert(name.to_owned(), object);
+        answer
+    }
+
+    fn delete(&mut self, name: &str, request: &OciRequest) -> Answer {
+        if !self.objects.contains_key(name) {
+            return no_object(name);
+        }
+        if let Some(refused) = self.precondition(name, request) {
+            return refused;
+        }
+        self.objects.remove(name);
+        Answer::new(204, "")
+    }
+
+    fn precondition(&self, name: &str, request: &OciRequest) -> Option<Answer> {
+        let there = self.objects.get(name).map(|object| object.etag.as_str());
+        let header = |name: &str| request.headers.get(name).map(String::as_str);
+        if let Some(wanted) = header("if-match")
+            && there != Some(wanted)
+        {
+            return Some(Answer::error(
+                412,
+                "IfMatchFailed",
+                "The If-Match header did not match",
+            ));
+        }
+        match header("if-none-match") {
+            Some("*") if there.is_some() => {
+                let text = "The If-None-Match header is '*' and there is such an object";
+                Some(Answer::error(412, "IfNoneMatchFailed", text))
+            }
+            Some("*") | None => None,
+            Some(_) => Some(Answer::error(
+                400,
+                "InvalidParameter",
+                "The only valid value is '*'",
+            )),
+        }
+    }
+
+    fn list(&self, request: &OciRequest) -> Answer {
+        let query: BTreeMap<String, String> = query(&request.target);
+        let prefix = query.get("prefix").map_or("", String::as_str);
+        let start = query.get("start").cloned().unwrap_or_default();
+        let limit = query
+            .get("limit")
+            .map_or(1000, |limit| limit.parse().unwrap_or(1000));
+        let mut names = self.objects.range(start..).map(|(name, _)| name);
+        let mut names = names.by_ref().filter(|name| name.starts_with(prefix));
+        let page: Vec<_> = names
+            .by_ref()
+            .take(limit)
+            .map(|name| json!({"name": name}))
+            .collect();
+        let mut body = json!({"objects": page, "prefixes": []});
+        if let Some(next) = names.next() {
+            body["nextStartWith"] = json!(next);
+        }
+        let mut answer = Answer::new(200, body.to_string());
+        answer.set("content-type", "application/json");
+        answer
+    }
+}
+
+/// What is not granted and what is not there look alike.
+fn hidden() -> Answer {
+    let text = format!(
+        "Either the bucket named '{OCI_BUCKET}' does not exist in the namespace '{OCI_NAMESPACE}' or you are not authorized"
+    );
+    Answer::error(404, "BucketNotFound", &text)
+}
+
+fn no_object(name: &str) -> Answer {
+    Answer::error(404, "ObjectNotFound", &format!("There is no object '{name}'"))
+}
+
+/// Never used twice.
+fn etag() -> String {
+    let [a, b] = [fastrand::u64(..), fastrand::u64(..)];
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        a >> 32,
+        (a >> 16) & 0xffff,
+        a & 0xffff,
+        b >> 48,
+        b & 0xffff_ffff_ffff
+    )
+}
+
+/// The parameters of a query, decoded.
+pub(super) fn query(target: &str) -> BTreeMap<String, String> {
+    let (_, query) = target.split_once('?').unwrap_or((target, ""));
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(&value.replace('+', " ")))
+        })
+        .collect()
+}
+
+/// Percent-decoded.
+pub(super) fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
