@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use kubeassume_tests::{ApiServer, Etcd, Replica, Row, SigningKey, Testbed};
+use kubeassume_tests::{
+    ApiServer, Azurite, Etcd, FakeGcs, OciFake, Replica, Row, SigningKey, Testbed, Versitygw,
+};
 use serde_json::{Value, json};
 
 use crate::book::Book;
@@ -168,25 +170,21 @@ async fn rotation(mut world: World) {
 
 #[tokio::test]
 async fn keys_roll_on_google_cloud_storage() {
-    let row = Row::begin("gcs", "a rotation end to end", "fake-gcs-server 1.56.1");
+    let row = Row::begin("gcs", "a rotation end to end", FakeGcs::VERSION);
     rotation(World::new("gcs", OVERLAP, async |bed| vec![Storage::gcs(bed).await]).await).await;
     row.passed();
 }
 
 #[tokio::test]
 async fn keys_roll_on_azure_blob_storage() {
-    let row = Row::begin("azure", "a rotation end to end", "azurite 3.35.0");
+    let row = Row::begin("azure", "a rotation end to end", Azurite::VERSION);
     rotation(World::new("azure", OVERLAP, async |bed| vec![Storage::azure(bed).await]).await).await;
     row.passed();
 }
 
 #[tokio::test]
 async fn keys_roll_on_oracle_cloud() {
-    let row = Row::begin(
-        "oci",
-        "a rotation end to end",
-        "stand-in (OCI SDK is the contract)",
-    );
+    let row = Row::begin("oci", "a rotation end to end", OciFake::VERSION);
     rotation(World::new("oci", OVERLAP, async |bed| vec![Storage::oci(bed).await]).await).await;
     row.passed();
 }
@@ -196,7 +194,7 @@ async fn one_of_three_places_is_down_and_the_others_go_on() {
     let row = Row::begin(
         "several",
         "a rotation on three sinks, one of them down",
-        "azurite 3.35.0, fake-gcs-server 1.56.1, versitygw 1.8.0",
+        &[Azurite::VERSION, FakeGcs::VERSION, Versitygw::VERSION].join(", "),
     );
     let three = async |bed: &Testbed| {
         vec![
