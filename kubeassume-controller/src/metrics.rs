@@ -173,7 +173,7 @@ impl Metrics {
         self
     }
 
-    fn published(&self, publisher: Labels<2>, took: Duration, success: bool) {
+    fn published(&self, publisher: &Labels<2>, took: Duration, success: bool) {
         let status = if success { "success" } else { "error" };
         self.sync
             .get_or_create(&with_status(status, publisher.clone()))
@@ -181,9 +181,9 @@ impl Metrics {
         self.took("publish", took);
         if success {
             let now = self.clock.now().as_second();
-            self.last_publish.get_or_create(&publisher).set(now);
+            self.last_publish.get_or_create(publisher).set(now);
         } else {
-            self.publish_errors.get_or_create(&publisher).inc();
+            self.publish_errors.get_or_create(publisher).inc();
         }
     }
 
@@ -213,14 +213,14 @@ impl Observer for Metrics {
             } => {
                 self.foreign
                     .inc_by(u64::try_from(published.foreign.len()).unwrap_or(u64::MAX));
-                self.published(publisher_labels(publisher, location), *took, true);
+                self.published(&publisher_labels(publisher, location), *took, true);
             }
             Notice::PublishFailed {
                 publisher,
                 location,
                 took,
                 ..
-            } => self.published(publisher_labels(publisher, location), *took, false),
+            } => self.published(&publisher_labels(publisher, location), *took, false),
             Notice::ReadBack {
                 verification: Verification::Failed(error),
                 ..
