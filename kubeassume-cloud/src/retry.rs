@@ -8,6 +8,24 @@ use std::time::Duration;
 
 use crate::http::CallError;
 
+/// What an error says about another try.
+pub trait Again {
+    /// Whether the same call may succeed later without anybody mending anything.
+    fn is_retryable(&self) -> bool;
+    /// How long the server asks to be left alone.
+    fn retry_after(&self) -> Option<Duration>;
+}
+
+impl Again for CallError {
+    fn is_retryable(&self) -> bool {
+        self.is_retryable()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after()
+    }
+}
+
 /// How often and how long. Whatever a server says, `attempts` and `longest` bound it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
@@ -31,9 +49,10 @@ impl Retry {
     ///
     /// # Errors
     /// The last attempt's.
-    pub async fn run<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, CallError>
+    pub async fn run<T, E, F>(&self, mut call: impl FnMut() -> F) -> Result<T, E>
     where
-        F: Future<Output = Result<T, CallError>>,
+        E: Again,
+        F: Future<Output = Result<T, E>>,
     {
         let mut attempt = 1;
         loop {
@@ -50,7 +69,7 @@ impl Retry {
     }
 
     /// How long to wait after this attempt (from 1), or `None` if that was the last.
-    fn pause(&self, attempt: u32, error: &CallError) -> Option<Duration> {
+    fn pause(&self, attempt: u32, error: &impl Again) -> Option<Duration> {
         if attempt >= self.attempts || !error.is_retryable() {
             return None;
         }

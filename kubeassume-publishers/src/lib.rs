@@ -30,9 +30,13 @@ pub mod gcs;
 mod meaning;
 pub mod oci;
 mod open;
+#[cfg(any(feature = "azure", feature = "gcs", feature = "oci", feature = "s3"))]
+mod patience;
 #[cfg(any(feature = "azure", feature = "gcs", feature = "s3"))]
 mod probe;
 pub mod s3;
 
 pub use fields::shown;
 pub use open::{Invalid, OpenError, Options, PublisherConfig, Tls, open};
+#[cfg(any(feature = "azure", feature = "gcs", feature = "oci", feature = "s3"))]
+pub use patience::Patience;

@@ -1,5 +1,8 @@
 //! What an answer means for a document, for all stores that ask a server.
 
+#[cfg(any(feature = "oci", feature = "s3"))]
+use std::time::{Duration, SystemTime};
+
 use kubeassume_core::store::StoreError;
 
 /// What the call that failed was to do.
@@ -11,6 +14,35 @@ pub(crate) enum Effect {
     Create,
     /// Put one in the place of another, or take it away.
     Replace,
+}
+
+/// What to do about a credential that is not accepted.
+pub(crate) const RENEW: &str = "renew the credential if it has expired, else correct it";
+
+/// A server's words, and what to do.
+pub(crate) fn advised(text: &str, advice: &str) -> String {
+    format!("{}; {advice}", text.trim_end_matches('.'))
+}
+
+/// What a refusal may be due to whatever the credential: a clock that is further from the server's than it permits.
+#[cfg(any(feature = "oci", feature = "s3"))]
+pub(crate) fn wrong_clock(
+    theirs: Option<SystemTime>,
+    now: SystemTime,
+    permitted: Duration,
+) -> Option<String> {
+    let theirs = theirs?;
+    let (ahead, by) = match now.duration_since(theirs) {
+        Ok(by) => ("ahead of", by),
+        Err(error) => ("behind", error.duration()),
+    };
+    (by > permitted).then(|| {
+        format!(
+            "this machine's clock is {} seconds {ahead} the server's, which permits {}: set the clock",
+            by.as_secs(),
+            permitted.as_secs()
+        )
+    })
 }
 
 /// No answer, or none that says what happened.
@@ -25,7 +57,8 @@ pub(crate) fn not_answered(text: String, effect: Effect) -> StoreError {
 /// `text` is the server's, [printable](kubeassume_cloud::text::printable).
 pub(crate) fn meaning(status: u16, text: String, effect: Effect) -> StoreError {
     match status {
-        401 | 403 => StoreError::Denied(text),
+        401 => StoreError::Denied(advised(&text, RENEW)),
+        403 => StoreError::Denied(text),
         409 | 412 => StoreError::Precondition,
         404 if effect == Effect::Replace => StoreError::Precondition,
         413 => StoreError::TooLarge,

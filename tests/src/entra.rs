@@ -42,7 +42,7 @@ impl Entra {
     /// Gives tokens for this storage.
     pub(crate) async fn start(bed: &Testbed, azurite: &Azurite) -> Self {
         let folder = bed.path().join(bed.name("entra"));
-        let tls = TlsAcceptor::from(Arc::new(bed.pki().server_config(&folder)));
+        let tls = TlsAcceptor::from(Arc::new(bed.pki().leaf(&folder, "tls").server_config()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let asked: Arc<Mutex<Vec<SignIn>>> = Arc::default();

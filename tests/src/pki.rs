@@ -27,10 +27,13 @@ pub struct Leaf {
 impl Pki {
     /// A new CA; writes `ca.pem` into the folder.
     pub fn new(folder: &Path) -> Self {
+        Self::named(folder, "KubeAssume testbed CA")
+    }
+
+    /// As [`new`](Self::new), under another name than the testbed's own.
+    pub fn named(folder: &Path, name: &str) -> Self {
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "KubeAssume testbed CA");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
@@ -62,10 +65,23 @@ impl Pki {
     /// Writes `<name>.pem` and `<name>.key` for a server on this machine, as `localhost`, 127.0.0.1 and
     /// `kubernetes.default.svc`.
     pub fn leaf(&self, folder: &Path, name: &str) -> Leaf {
-        let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"].map(String::from);
+        self.leaf_for(
+            folder,
+            name,
+            &["localhost", "127.0.0.1", "kubernetes.default.svc"],
+            None,
+        )
+    }
+
+    /// As [`leaf`](Self::leaf), for a server with these names, until this year.
+    pub fn leaf_for(&self, folder: &Path, name: &str, names: &[&str], until: Option<i32>) -> Leaf {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("valid names");
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        if let Some(until) = until {
+            params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        }
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let leaf = Leaf {
@@ -76,13 +92,14 @@ impl Pki {
         fs::write(&leaf.key, key.serialize_pem()).expect("a key file");
         leaf
     }
+}
 
-    /// What a server in this process needs, with a certificate as [`leaf`](Self::leaf)'s in `folder`.
-    pub fn server_config(&self, folder: &Path) -> ServerConfig {
-        let leaf = self.leaf(folder, "tls");
-        let chain = CertificateDer::pem_file_iter(&leaf.cert).expect("a certificate");
+impl Leaf {
+    /// TLS of a server with it, without client certificates.
+    pub fn server_config(&self) -> ServerConfig {
+        let chain = CertificateDer::pem_file_iter(&self.cert).expect("a certificate");
         let chain = chain.collect::<Result<_, _>>().expect("a certificate");
-        let key = PrivateKeyDer::from_pem_file(&leaf.key).expect("a key");
+        let key = PrivateKeyDer::from_pem_file(&self.key).expect("a key");
         ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(chain, key)

@@ -21,7 +21,7 @@ use kubeassume_core::store::{
     DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, NewDocument, Precondition, StoreError,
 };
 use kubeassume_core::testing::publisher::{self, Place};
-use kubeassume_core::testing::{FaultStore, store};
+use kubeassume_core::testing::store;
 use kubeassume_publishers::azure::{AzureConfig, AzureStore};
 use kubeassume_publishers::{OpenError, Tls};
 use kubeassume_tests::{Azurite, Row, Testbed};
@@ -169,27 +169,6 @@ async fn the_publisher_conforms_and_the_public_reads_over_tls() {
         let row = Row::begin("azure", check.name, Azurite::VERSION);
         check.run(place).await;
         row.passed();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_faults_in_front_of_it_the_promises_hold() {
-    let server = Server::start("azure-faults").await;
-    for seed in 0..20 {
-        let store = FaultStore::new(server.store()).seeded(seed, 0.4);
-        for round in 0..10 {
-            let there = store.get(&DocumentPath::JWKS).await;
-            let precondition = match there {
-                Ok(Some(stored)) => Precondition::Matches(stored.version),
-                _ => Precondition::Absent,
-            };
-            let _ = store
-                .put(&DocumentPath::JWKS, &document(format!("{round}")), &precondition)
-                .await;
-        }
-        store.heal();
-        store::remove(&store, &DocumentPath::JWKS).await;
-        store::refuses_stale_writes(&store).await;
     }
 }
 

@@ -19,10 +19,10 @@ use kubeassume_core::store::{
     DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, NewDocument, Precondition, StoreError,
 };
 use kubeassume_core::testing::publisher::{self, Place};
-use kubeassume_core::testing::{FaultStore, store};
+use kubeassume_core::testing::store;
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::gcs::{GcsConfig, GcsStore};
-use kubeassume_tests::{FakeGcs, Fault, Row, Testbed};
+use kubeassume_tests::{FakeGcs, Fault, Row, Testbed, google_refusal};
 use reqwest::Method;
 use secrecy::SecretString;
 
@@ -70,14 +70,14 @@ impl Server {
         GcsStore::open_with(config, &self.tls(), token).unwrap()
     }
 
-    /// Over plain http, through the front.
+    /// Through the front.
     fn fronted(&self) -> GcsStore {
-        self.open(&self.config(self.gcs.front()))
+        self.open(&self.config(&self.gcs.front().url()))
     }
 
     /// Statuses of requests other than reads.
     fn writes(&self) -> Vec<(String, u16)> {
-        let requests = self.gcs.requests().into_iter();
+        let requests = self.gcs.front().requests().into_iter();
         requests
             .filter(|request| request.method != "GET")
             .map(|request| (request.method, request.status))
@@ -169,26 +169,6 @@ async fn the_public_gets_the_headers_that_were_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_faults_in_front_of_it_the_promises_hold() {
-    let server = Server::start("gcs-faults").await;
-    for seed in 0..20 {
-        let store = FaultStore::new(server.fronted()).seeded(seed, 0.4);
-        for round in 0..10 {
-            let precondition = match store.get(&DocumentPath::JWKS).await {
-                Ok(Some(stored)) => Precondition::Matches(stored.version),
-                _ => Precondition::Absent,
-            };
-            let _ = store
-                .put(&DocumentPath::JWKS, &document(format!("{round}")), &precondition)
-                .await;
-        }
-        store.heal();
-        store::remove(&store, &DocumentPath::JWKS).await;
-        store::refuses_stale_writes(&store).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn validating_probes_by_requests_that_the_server_refuses() {
     let server = Server::start("gcs-validate").await;
     let store = server.fronted();
@@ -213,7 +193,12 @@ async fn validating_probes_by_requests_that_the_server_refuses() {
         ("POST", "storage.objects.create"),
         ("DELETE", "storage.objects.delete"),
     ] {
-        server.gcs.fault(Some(Fault::Denied(method, permission)));
+        let message = format!("test@example.com does not have {permission} access to the object.");
+        let refusal = Fault::Answer(google_refusal(403, "forbidden", &message));
+        server
+            .gcs
+            .front()
+            .strike(refusal, move |request| request.method == method);
         let error = store.validate().await.unwrap_err();
         assert!(matches!(error, StoreError::Denied(_)), "{error:?}");
         assert!(
@@ -223,38 +208,12 @@ async fn validating_probes_by_requests_that_the_server_refuses() {
             "{error}"
         );
     }
-    server.gcs.fault(None);
+    server.gcs.front().heal();
     assert_eq!(
         store.get(&DocumentPath::JWKS).await,
         before.0,
         "and nothing has changed"
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_torn_body_is_no_document_and_a_lost_answer_is_an_open_outcome() {
-    let server = Server::start("gcs-torn").await;
-    let store = server.fronted();
-    let version = store
-        .put(
-            &DocumentPath::JWKS,
-            &document("{\"keys\":[]}"),
-            &Precondition::Absent,
-        )
-        .await;
-    server.gcs.fault(Some(Fault::Torn(3)));
-    let error = store.get(&DocumentPath::JWKS).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-
-    server.gcs.fault(Some(Fault::Lost));
-    let replace = Precondition::Matches(version.unwrap());
-    let uploads = server.writes().len();
-    let put = store.put(&DocumentPath::JWKS, &document("new"), &replace).await;
-    assert!(matches!(put, Err(StoreError::Unknown(_))), "{put:?}");
-    assert_eq!(server.writes().len(), uploads + 1, "and is not tried again");
-    server.gcs.fault(None);
-    let there = store.get(&DocumentPath::JWKS).await.unwrap().unwrap();
-    assert_eq!(&there.bytes[..], b"new", "it had happened");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -361,8 +320,6 @@ async fn what_this_server_cannot_show_is_named() {
         status == 200,
     );
     for (never, why) in [
-        ("429 with Retry-After", "it never throttles"),
-        ("5xx", "it never fails by itself"),
         ("absence hidden from who may not list", "it has no IAM"),
         ("custom endpoints and domains", "it has one address"),
     ] {

@@ -21,7 +21,7 @@ use kubeassume_core::store::{
     DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, NewDocument, Precondition, StoreError,
 };
 use kubeassume_core::testing::publisher::{self, Place};
-use kubeassume_core::testing::{FaultStore, store};
+use kubeassume_core::testing::store;
 use kubeassume_publishers::oci::{OciConfig, OciStore};
 use kubeassume_publishers::{OpenError, Tls};
 use kubeassume_tests::{OCI_BUCKET, OCI_NAMESPACE, OciFake, Row, Testbed};
@@ -140,27 +140,6 @@ async fn the_publisher_conforms_and_the_public_reads_over_tls() {
 fn what_a_stand_in_cannot_show_is_named() {
     for (check, reason) in NOT_SHOWN {
         Row::begin("oci", check, OciFake::VERSION).not_shown(reason);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_faults_in_front_of_it_the_promises_hold() {
-    let server = Server::start("oci-faults").await;
-    for seed in 0..10 {
-        let store = FaultStore::new(server.open(&server.config()).await).seeded(seed, 0.4);
-        for round in 0..10 {
-            let there = store.get(&DocumentPath::JWKS).await;
-            let precondition = match there {
-                Ok(Some(stored)) => Precondition::Matches(stored.version),
-                _ => Precondition::Absent,
-            };
-            let _ = store
-                .put(&DocumentPath::JWKS, &document(format!("{round}")), &precondition)
-                .await;
-        }
-        store.heal();
-        store::remove(&store, &DocumentPath::JWKS).await;
-        store::refuses_stale_writes(&store).await;
     }
 }
 

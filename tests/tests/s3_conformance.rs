@@ -20,7 +20,7 @@ use kubeassume_core::store::{
     DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, NewDocument, Precondition, StoreError,
 };
 use kubeassume_core::testing::publisher::{self, Place};
-use kubeassume_core::testing::{FaultStore, store};
+use kubeassume_core::testing::store;
 use kubeassume_publishers::s3::{S3Config, S3Store};
 use kubeassume_publishers::{OpenError, Tls};
 use kubeassume_tests::{Row, Testbed, Versitygw};
@@ -135,27 +135,6 @@ async fn the_publisher_conforms_and_the_public_reads_over_tls() {
 fn what_this_server_cannot_show_is_named() {
     for (check, reason) in NOT_SHOWN {
         Row::begin("s3", check, Versitygw::VERSION).not_shown(reason);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_faults_in_front_of_it_the_promises_hold() {
-    let server = Server::start("s3-faults", 1).await;
-    for seed in 0..20 {
-        let store = FaultStore::new(server.open(&server.config()).await).seeded(seed, 0.4);
-        for round in 0..10 {
-            let there = store.get(&DocumentPath::JWKS).await;
-            let precondition = match there {
-                Ok(Some(stored)) => Precondition::Matches(stored.version),
-                _ => Precondition::Absent,
-            };
-            let _ = store
-                .put(&DocumentPath::JWKS, &document(format!("{round}")), &precondition)
-                .await;
-        }
-        store.heal();
-        store::remove(&store, &DocumentPath::JWKS).await;
-        store::refuses_stale_writes(&store).await;
     }
 }
 

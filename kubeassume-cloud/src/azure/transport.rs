@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::Error;
@@ -43,6 +44,12 @@ impl AzureTransport {
             client = client.with_plain_http_to(host);
         }
         Ok(Arc::new(Self(client)))
+    }
+
+    /// One that waits so long for an answer, see [`HttpClient::with_call_timeout`].
+    #[must_use]
+    pub fn with_call_timeout(&self, limit: Duration) -> Arc<Self> {
+        Arc::new(Self(self.0.clone().with_call_timeout(limit)))
     }
 }
 

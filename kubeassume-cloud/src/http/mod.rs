@@ -4,7 +4,7 @@
 //! through the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`). Plain http is for loopback
 //! and for hosts that were named to the client (emulators, metadata servers), and never goes through a
 //! proxy, which would see the token. Redirects are not followed: a token is for one host. Every body that
-//! is read has a limit; each call ends within [`CALL_TIMEOUT`].
+//! is read has a limit; each call ends within [`CALL_TIMEOUT`] unless it is told otherwise.
 //!
 //! It does not sign and does not authenticate: the request comes complete. What is worth another try,
 //! [`retry`](crate::retry) knows.
@@ -41,6 +41,7 @@ pub struct HttpClient {
     /// Without proxies.
     plain: Client,
     plain_hosts: Vec<String>,
+    call_timeout: Duration,
 }
 
 /// How much of a body is taken, in bytes.
@@ -83,6 +84,7 @@ impl HttpClient {
             https,
             plain: plain.map_err(|error| HttpClientError::Client(causes(&error)))?,
             plain_hosts: Vec::new(),
+            call_timeout: CALL_TIMEOUT,
         })
     }
 
@@ -90,6 +92,13 @@ impl HttpClient {
     #[must_use]
     pub fn with_plain_http_to(mut self, host: impl Into<String>) -> Self {
         self.plain_hosts.push(host.into());
+        self
+    }
+
+    /// A call takes at most this, in the place of [`CALL_TIMEOUT`].
+    #[must_use]
+    pub fn with_call_timeout(mut self, limit: Duration) -> Self {
+        self.call_timeout = limit;
         self
     }
 
@@ -109,9 +118,10 @@ impl HttpClient {
                 body,
             });
         }
-        // The status says enough if the body that explains it does not come.
-        let body = read(response, Take::Beginning(MAX_REFUSAL_BYTES)).await;
-        let refusal = Refusal::new(status, &headers, &body.unwrap_or_default(), &secrets);
+        // Without the body that explains it a status may mean another thing: OCI says in it alone whether 404 is a
+        // missing object or a missing bucket.
+        let body = read(response, Take::Beginning(MAX_REFUSAL_BYTES)).await?;
+        let refusal = Refusal::new(status, &headers, &body, &secrets);
         Err(CallError::Refused(Box::new(refusal)))
     }
 
@@ -138,8 +148,9 @@ impl HttpClient {
                 value.set_sensitive(true);
             }
         }
-        let request = reqwest::Request::try_from(request)
+        let mut request = reqwest::Request::try_from(request)
             .map_err(|error| CallError::Unsendable(causes(&error.without_url())))?;
+        *request.timeout_mut() = Some(self.call_timeout);
         client.execute(request).await.map_err(unanswered)
     }
 
@@ -163,7 +174,6 @@ fn builder() -> ClientBuilder {
         .redirect(redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(CALL_TIMEOUT)
         // Shorter than any server keeps one: a write on a connection that is just ending is an open outcome.
         .pool_idle_timeout(Duration::from_secs(20))
         .user_agent(concat!("kubeassume/", env!("CARGO_PKG_VERSION")))

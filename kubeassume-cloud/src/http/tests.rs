@@ -52,6 +52,7 @@ async fn a_body_that_ends_too_early_is_a_lost_answer() {
     for answer in [
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhel",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n",
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 29\r\n\r\n{\"code\":\"ObjectNo",
         "HTTP/1.1 200 OK\r\n",
         "",
     ] {

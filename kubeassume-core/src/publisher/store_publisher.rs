@@ -135,7 +135,12 @@ impl<S: DocumentStore> StorePublisher<S> {
                 (Err(StoreError::Precondition), Object::Unreadable(reason)) => {
                     return Err(failed(StoreError::Denied(reason)));
                 }
-                (Err(error), _) if error.is_retryable() => self.pause(attempt).await,
+                (Err(error), _) if error.is_retryable() => {
+                    self.pause(attempt).await;
+                    if attempt + 1 == ATTEMPTS && error != StoreError::Precondition {
+                        return Err(failed(error));
+                    }
+                }
                 (Err(error), _) => return Err(failed(error)),
             }
         }

@@ -486,6 +486,20 @@ async fn an_unknown_outcome_is_looked_at(mut bench: Bench) {
     bench.must_publish(&next, "a request was lost").await;
     assert_eq!(bench.puts(), puts + 2, "what did not happen is done again");
 
+    bench.clock.advance(Duration::from_secs(60));
+    let last = bench.draw(&[keys::RSA_2]);
+    for _ in 0..100 {
+        bench.faults().next(Operation::Put, Fault::ServerError);
+    }
+    let down = bench.publish(&last).await;
+    assert!(
+        matches!(&down, Err(PublishError::Store { error: StoreError::Unavailable(text), .. }) if text.contains("503")),
+        "a store that takes nothing says why, and no race was lost: {down:?}"
+    );
+    bench.faults().heal();
+    bench.must_publish(&last, "once it takes writes again").await;
+    let next = last;
+
     for fault in [
         Fault::ServerError,
         Fault::TimeoutBefore,

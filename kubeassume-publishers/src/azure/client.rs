@@ -4,32 +4,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport, Url};
+use azure_core::http::{ClientOptions, RetryOptions, Transport, Url};
 use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 use kubeassume_cloud::azure::{
     AzureCloud, AzureCredential, AzureCredentialOptions, AzureEnvironment, AzureTransport,
 };
+use kubeassume_cloud::http::CALL_TIMEOUT;
+use kubeassume_cloud::retry::{Again, Retry};
 use kubeassume_core::IssuerUrl;
 use kubeassume_core::store::StoreError;
 
 use super::AzureConfig;
-use super::error::{Call, store_error};
-use crate::meaning::not_answered;
-use crate::{Invalid, OpenError, Tls};
+use super::error::{Call, retry_after, store_error};
+use crate::meaning::{Effect, not_answered};
+use crate::{Invalid, OpenError, Patience, Tls};
 
-/// A call with all its retries and the token that it needs takes at most this.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a read is tried again.
-const READ_RETRIES: u32 = 2;
+const PATIENCE: Patience = Patience {
+    attempt: CALL_TIMEOUT,
+    attempts: Retry::READ.attempts,
+    pause: Retry::READ.first,
+};
 
-/// One container, by two clients.
+/// One container.
+///
+/// The SDK sends each request once: it would send a write again whose answer was lost, and what came of it could not
+/// be told any more; and it lets a server say how long it sleeps (`Retry-After`), be it an hour.
 pub(super) struct Connected {
-    pub(super) reads: BlobContainerClient,
-    /// Sends each write once: the SDK would send one again whose answer was lost, and what came of it could
-    /// not be told any more.
-    pub(super) writes: BlobContainerClient,
+    pub(super) container: BlobContainerClient,
     /// Who issued the token with which we sign in, asked anew each time.
     pub(super) own: Option<Arc<AzureCredential>>,
+    url: Url,
+    credential: Arc<dyn TokenCredential>,
+    transport: Arc<AzureTransport>,
+    patience: Patience,
 }
 
 /// Whose token is sent.
@@ -59,27 +66,31 @@ pub(super) fn connect(config: &AzureConfig, tls: &Tls, sign_in: SignIn) -> Resul
     let container = format!("{}/{}", config.service(), config.container);
     let container =
         Url::parse(&container).map_err(|error| Invalid::new("azure.endpoint", error.to_string()))?;
-    let client = |retry: RetryOptions| {
-        let options = BlobContainerClientOptions {
-            client_options: ClientOptions {
-                retry,
-                transport: Some(Transport::new(transport.clone())),
-                ..ClientOptions::default()
-            },
-            ..BlobContainerClientOptions::default()
-        };
-        BlobContainerClient::new(container.clone(), Some(credential.clone()), Some(options))
-            .map_err(|error| store_error(&error, Call::Read))
-    };
-    let again = ExponentialRetryOptions {
-        max_retries: READ_RETRIES,
-        ..ExponentialRetryOptions::default()
-    };
     Ok(Connected {
-        reads: client(RetryOptions::exponential(again))?,
-        writes: client(RetryOptions::none())?,
+        container: client(&container, &credential, &transport)?,
         own,
+        url: container,
+        credential,
+        transport,
+        patience: PATIENCE,
     })
+}
+
+fn client(
+    container: &Url,
+    credential: &Arc<dyn TokenCredential>,
+    transport: &Arc<AzureTransport>,
+) -> Result<BlobContainerClient, StoreError> {
+    let options = BlobContainerClientOptions {
+        client_options: ClientOptions {
+            retry: RetryOptions::none(),
+            transport: Some(Transport::new(transport.clone())),
+            ..ClientOptions::default()
+        },
+        ..BlobContainerClientOptions::default()
+    };
+    BlobContainerClient::new(container.clone(), Some(credential.clone()), Some(options))
+        .map_err(|error| store_error(&error, Call::Read))
 }
 
 /// The cloud is the endpoint's; a host name that is none of Azure's says nothing about it.
@@ -96,17 +107,68 @@ fn options(config: &AzureConfig) -> AzureCredentialOptions {
     }
 }
 
-/// Bounds a call in time and says what came of it.
-pub(super) async fn within<T>(
-    call: Call,
-    answer: impl Future<Output = azure_core::Result<T>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(OPERATION_TIMEOUT, answer).await {
-        Ok(result) => result.map_err(|error| store_error(&error, call)),
-        Err(_) => {
-            let text = format!("no answer within {} s", OPERATION_TIMEOUT.as_secs());
-            Err(not_answered(text, call.effect()))
+impl Connected {
+    /// The same, waiting so long.
+    pub(super) fn with_patience(&self, patience: Patience) -> Result<Self, StoreError> {
+        let transport = self.transport.with_call_timeout(patience.attempt);
+        Ok(Self {
+            container: client(&self.url, &self.credential, &transport)?,
+            own: self.own.clone(),
+            url: self.url.clone(),
+            credential: self.credential.clone(),
+            transport,
+            patience,
+        })
+    }
+
+    /// Asks, again where nothing is changed by it, bounds it all in time and says what came of it.
+    pub(super) async fn ask<T, F>(&self, call: Call, mut ask: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = azure_core::Result<T>>,
+    {
+        let effect = call.effect();
+        let retry = Retry {
+            attempts: if effect == Effect::Read {
+                self.patience.attempts
+            } else {
+                1
+            },
+            first: self.patience.pause,
+            ..Retry::READ
+        };
+        let once = || {
+            let asked = ask();
+            async { asked.await.map_err(|error| Failure::of(&error, call)) }
+        };
+        let limit = self.patience.whole();
+        match tokio::time::timeout(limit, retry.run(once)).await {
+            Ok(result) => result.map_err(|failure| failure.meaning),
+            Err(_) => Err(not_answered(format!("no answer within {limit:?}"), effect)),
         }
+    }
+}
+
+struct Failure {
+    meaning: StoreError,
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    fn of(error: &azure_core::Error, call: Call) -> Self {
+        Self {
+            meaning: store_error(error, call),
+            retry_after: retry_after(error),
+        }
+    }
+}
+
+impl Again for Failure {
+    fn is_retryable(&self) -> bool {
+        matches!(self.meaning, StoreError::Unavailable(_))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 

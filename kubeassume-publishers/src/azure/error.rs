@@ -1,8 +1,10 @@
 //! What Azure's answers mean. Texts carry the server's code and message, never a header or a credential.
 
+use std::time::Duration;
+
 use azure_core::Error;
 use azure_core::error::ErrorKind;
-use azure_core::http::headers::HeaderName;
+use azure_core::http::headers::{HeaderName, RETRY_AFTER};
 use azure_storage_blob::StorageError;
 use kubeassume_cloud::text::{causes, printable};
 use kubeassume_core::store::StoreError;
@@ -54,6 +56,19 @@ pub(super) fn store_error(error: &Error, call: Call) -> StoreError {
         ErrorKind::DataConversion if call.effect() != Effect::Read => StoreError::Unknown(text()),
         _ => StoreError::Misconfigured(text()),
     }
+}
+
+/// How long the server asks to be left alone; Azure says it in seconds.
+pub(super) fn retry_after(error: &Error) -> Option<Duration> {
+    let ErrorKind::HttpResponse {
+        raw_response: Some(raw),
+        ..
+    } = error.kind()
+    else {
+        return None;
+    };
+    let seconds = raw.headers().get_optional_str(&RETRY_AFTER)?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// There is a container and no such blob.

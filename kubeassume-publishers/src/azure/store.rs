@@ -21,10 +21,10 @@ use kubeassume_core::store::{
 };
 
 use super::AzureConfig;
-use super::client::{Connected, SignIn, connect, within};
+use super::client::{Connected, SignIn, connect};
 use super::error::{Call, is_absence};
 use crate::probe::refuses_stale_writes;
-use crate::{OpenError, Tls};
+use crate::{OpenError, Patience, Tls};
 
 /// No blob has this ETag: it is of the right form, and from long before there was an Azure.
 const IMPOSSIBLE_ETAG: &str = "\"0x100000000000000\"";
@@ -78,6 +78,15 @@ impl AzureStore {
         })
     }
 
+    /// Waits so long for the server from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Misconfigured`] from the SDK, which took the same once.
+    pub fn with_patience(mut self, patience: Patience) -> Result<Self, OpenError> {
+        self.client = Arc::new(self.client.with_patience(patience)?);
+        Ok(self)
+    }
+
     /// Where the public reads what it holds, as configured or by default.
     pub fn public_url(&self) -> IssuerUrl {
         self.public_url.clone()
@@ -105,14 +114,14 @@ impl DocumentStore for AzureStore {
     }
 
     async fn get(&self, path: &DocumentPath) -> Result<Option<StoredDocument>, StoreError> {
-        let blob = self.client.reads.blob_client(&self.config.blob(path));
-        let options = BlobClientDownloadOptions {
-            range: Some((0..WINDOW.get()).into()),
-            partition_size: Some(WINDOW),
-            parallel: Some(NonZero::<usize>::MIN),
-            ..BlobClientDownloadOptions::default()
-        };
-        let read = async {
+        let blob = &self.client.container.blob_client(&self.config.blob(path));
+        let read = || async move {
+            let options = BlobClientDownloadOptions {
+                range: Some((0..WINDOW.get()).into()),
+                partition_size: Some(WINDOW),
+                parallel: Some(NonZero::<usize>::MIN),
+                ..BlobClientDownloadOptions::default()
+            };
             let found = match blob.download(Some(options)).await {
                 Ok(found) => found,
                 Err(error) if is_absence(&error) => return Ok(None),
@@ -128,7 +137,7 @@ impl DocumentStore for AzureStore {
             bytes.truncate(MAX_DOCUMENT_BYTES);
             Ok(Some((bytes.freeze(), found.properties)))
         };
-        let Some((bytes, properties)) = within(Call::Read, read).await? else {
+        let Some((bytes, properties)) = self.client.ask(Call::Read, read).await? else {
             return Ok(None);
         };
         let etag = properties.etag.ok_or_else(|| {
@@ -170,9 +179,12 @@ impl DocumentStore for AzureStore {
                 Call::Replace
             }
         };
-        let blob = self.client.writes.blob_client(&self.config.blob(path));
-        let body = RequestContent::from(document.bytes.to_vec());
-        let written = within(call, blob.upload(body, Some(options))).await?;
+        let blob = self.client.container.blob_client(&self.config.blob(path));
+        let upload = || {
+            let body = RequestContent::from(document.bytes.to_vec());
+            blob.upload(body, Some(options.clone()))
+        };
+        let written = self.client.ask(call, upload).await?;
         let etag = written.etag.map(|etag| Version::new(String::from(etag)));
         etag.ok_or_else(|| StoreError::Unknown("the server gave no ETag".to_owned()))
     }
@@ -185,19 +197,22 @@ impl DocumentStore for AzureStore {
             maxresults: Some(PAGE),
             ..BlobContainerClientListBlobsOptions::default()
         };
-        let list = async {
-            let mut pages = self.client.reads.list_blobs(Some(options))?.into_pages();
+        let (container, options, prefix) = (&self.client.container, &options, &prefix);
+        let list = || async move {
+            let mut pages = container.list_blobs(Some(options.clone()))?.into_pages();
             let mut found = Vec::new();
             for _ in 0..MAX_PAGES {
                 let Some(page) = pages.try_next().await? else {
                     break;
                 };
                 let names = page.into_model()?.blob_items.into_iter();
-                found.extend(names.filter_map(|blob| DocumentPath::new(blob.name?.strip_prefix(&prefix)?)));
+                found.extend(
+                    names.filter_map(|blob| DocumentPath::new(blob.name?.strip_prefix(prefix.as_str())?)),
+                );
             }
             Ok(found)
         };
-        let mut found = within(Call::List, list).await?;
+        let mut found = self.client.ask(Call::List, list).await?;
         found.sort();
         Ok(found)
     }
@@ -207,8 +222,9 @@ impl DocumentStore for AzureStore {
             if_match: Some(Etag::from(version.as_str())),
             ..BlobClientDeleteOptions::default()
         };
-        let blob = self.client.writes.blob_client(&self.config.blob(path));
-        within(Call::Delete, blob.delete(Some(options))).await.map(drop)
+        let blob = self.client.container.blob_client(&self.config.blob(path));
+        let delete = || blob.delete(Some(options.clone()));
+        self.client.ask(Call::Delete, delete).await.map(drop)
     }
 
     async fn validate(&self) -> Result<(), StoreError> {

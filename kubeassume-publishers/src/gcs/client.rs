@@ -27,6 +27,8 @@ pub(super) struct Client {
     /// `https://HOST[:PORT]`.
     pub(super) base: String,
     pub(super) bucket: String,
+    /// Of reads.
+    pub(super) retry: Retry,
 }
 
 /// An object without its bytes.
@@ -132,7 +134,7 @@ impl Client {
                 take,
             )
         };
-        Retry::READ.run(call).await
+        self.retry.run(call).await
     }
 
     /// Once.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use http::Uri;
 use kubeassume_cloud::google::{Choice, Credentials, STORAGE_READ_WRITE};
 use kubeassume_cloud::http::{HttpClient, HttpClientError};
+use kubeassume_cloud::retry::Retry;
 use kubeassume_core::IssuerUrl;
 use kubeassume_core::store::{
     DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, NewDocument, Precondition, StoreError, StoredDocument,
@@ -17,7 +18,7 @@ use super::client::{Client, is_bucket_missing, is_generation};
 use crate::fields::endpoint_host;
 use crate::meaning::{Bucket, Effect, store_error};
 use crate::probe::refuses_stale_writes;
-use crate::{Invalid, OpenError, Tls};
+use crate::{Invalid, OpenError, Patience, Tls};
 
 const GOOGLE: &str = "https://storage.googleapis.com";
 /// The variable by which Google's own clients find an emulator.
@@ -96,11 +97,24 @@ impl GcsStore {
             credentials,
             base,
             bucket: config.bucket.clone(),
+            retry: Retry::READ,
         };
         Ok(Self {
             client,
             config: config.clone(),
         })
+    }
+
+    /// Waits so long for the server from now on.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.client.http = self.client.http.with_call_timeout(patience.attempt);
+        self.client.retry = Retry {
+            attempts: patience.attempts,
+            first: patience.pause,
+            ..Retry::READ
+        };
+        self
     }
 
     /// Whether what a replacement needs may be done: the write, and the deletion of what it replaces.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use kubeassume_cloud::http::{CallError, Refusal};
 use kubeassume_core::store::StoreError;
 
-use crate::meaning::{Bucket, Effect, store_error};
+use crate::meaning::{Bucket, Effect, RENEW, advised, store_error, wrong_clock};
 
 /// OCI refuses a `Date` that is further from its own clock ("Request Signatures").
 const PERMITTED_SKEW: Duration = Duration::from_secs(5 * 60);
@@ -41,7 +41,9 @@ pub(super) fn meaning(error: CallError, effect: Effect, now: SystemTime) -> Stor
             StoreError::Denied(error.to_string())
         }
         CallError::Refused(refusal) if refusal.status == 401 => {
-            StoreError::Denied(format!("{error}{}", skew(refusal, now)))
+            // Said of a wrong clock too, which is the more common cause.
+            let clock = wrong_clock(refusal.date, now, PERMITTED_SKEW);
+            StoreError::Denied(advised(&error.to_string(), clock.as_deref().unwrap_or(RENEW)))
         }
         _ => store_error(error, effect, &BUCKET),
     }
@@ -57,24 +59,6 @@ pub(super) fn hidden(error: &CallError) -> String {
 
 fn hides_bucket(refusal: &Refusal) -> bool {
     matches!(refusal.code.as_str(), "BucketNotFound" | "NamespaceNotFound")
-}
-
-/// The most common cause of a 401 whose credential is right.
-fn skew(refusal: &Refusal, now: SystemTime) -> String {
-    let Some(theirs) = refusal.date else {
-        return String::new();
-    };
-    let (ahead, by) = match now.duration_since(theirs) {
-        Ok(by) => ("ahead of", by),
-        Err(error) => ("behind", error.duration()),
-    };
-    if by <= PERMITTED_SKEW {
-        return String::new();
-    }
-    format!(
-        "; this machine's clock is {} seconds {ahead} the server's, which permits 300: set the clock",
-        by.as_secs()
-    )
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::error::{hidden, is_absence, is_refusal, meaning};
 use super::{OciAuth, OciConfig};
 use crate::fields::endpoint_host;
 use crate::meaning::Effect;
-use crate::{Invalid, OpenError, Tls};
+use crate::{Invalid, OpenError, Patience, Tls};
 
 /// No object has this entity tag: OCI's are longer.
 const IMPOSSIBLE_ETAG: &str = "00000000-0000-0000-0000-000000000000";
@@ -91,6 +91,13 @@ impl OciStore {
             config,
             region,
         })
+    }
+
+    /// Waits so long for the server from now on. Each call is made once.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.http = self.http.with_call_timeout(patience.attempt);
+        self
     }
 
     /// Where the public reads what it holds, as configured or by default.

@@ -8,6 +8,7 @@ use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region};
@@ -21,11 +22,14 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::S3Config;
-use crate::Tls;
+use crate::{Patience, Tls};
 
-/// A call with all its retries takes at most this; so does reading a body.
-pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The SDK's own pause and number of attempts.
+pub(super) const PATIENCE: Patience = Patience {
+    attempt: Duration::from_secs(10),
+    attempts: 3,
+    pause: Duration::from_secs(1),
+};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client, and where it ended up.
@@ -43,16 +47,9 @@ pub(crate) async fn connect(
 ) -> Result<Connected, StoreError> {
     let http = http_client(tls)?;
     let region = region(config, &http).await?;
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(ATTEMPT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
-        .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .region(region.clone())
-        .timeout_config(timeouts)
         // Trailing checksums stay on the object as `Content-Encoding: aws-chunked` in some stores.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
@@ -69,14 +66,26 @@ pub(crate) async fn connect(
         (None, Some(false)) => loader.credentials_provider(all_but_web_identity(&providers)),
     };
     let loaded = loader.load().await;
-    let s3 = aws_sdk_s3::config::Builder::from(&loaded)
-        .force_path_style(config.force_path_style)
-        .build();
+    let s3 = aws_sdk_s3::config::Builder::from(&loaded).force_path_style(config.force_path_style);
     Ok(Connected {
-        client: Client::from_conf(s3),
+        client: patient(s3, &PATIENCE),
         region: region.to_string(),
         endpoint: loaded.endpoint_url().map(str::to_owned),
     })
+}
+
+/// A client that waits so long.
+pub(super) fn patient(config: aws_sdk_s3::config::Builder, patience: &Patience) -> Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(patience.attempt)
+        .operation_attempt_timeout(patience.attempt)
+        .operation_timeout(patience.whole())
+        .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(patience.attempts)
+        .with_initial_backoff(patience.pause);
+    Client::from_conf(config.timeout_config(timeouts).retry_config(retries).build())
 }
 
 async fn region(config: &S3Config, http: &SharedHttpClient) -> Result<Region, StoreError> {

@@ -1,13 +1,18 @@
 //! What S3's answers mean. Texts carry the server's code and message, never a header or a credential.
 
 use std::error::Error;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat as Format};
 use kubeassume_cloud::text::{causes, printable};
 use kubeassume_core::store::StoreError;
 
-use crate::meaning::{Effect, meaning, not_answered};
+use crate::meaning::{Effect, RENEW, advised, meaning, not_answered, wrong_clock};
+
+/// Amazon refuses a signature whose time is further from its own ("RequestTimeTooSkewed").
+const PERMITTED_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// What a server answered.
 #[derive(Debug)]
@@ -17,6 +22,8 @@ pub(super) struct Refusal<'a> {
     pub(super) message: &'a str,
     /// `x-amz-bucket-region`.
     pub(super) region: Option<&'a str>,
+    /// `Date`: the server's clock.
+    pub(super) date: Option<&'a str>,
 }
 
 pub(super) fn store_error<E: ProvideErrorMetadata + Error + 'static>(
@@ -42,6 +49,7 @@ impl<'a> Refusal<'a> {
             code: error.code().unwrap_or_default(),
             message: error.message().unwrap_or_default(),
             region: raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")),
+            date: raw.and_then(|raw| raw.headers().get("date")),
         }
     }
 
@@ -56,7 +64,14 @@ impl<'a> Refusal<'a> {
             (300..=399, _) | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
                 StoreError::Misconfigured(self.wrong_region())
             }
-            (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => StoreError::Denied(self.text()),
+            (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => {
+                StoreError::Denied(advised(&self.text(), RENEW))
+            }
+            (_, "RequestTimeTooSkewed") => {
+                let clock = wrong_clock(self.date(), SystemTime::now(), PERMITTED_SKEW);
+                let advice = clock.as_deref().unwrap_or("set this machine's clock");
+                StoreError::Denied(advised(&self.text(), advice))
+            }
             (_, "EntityTooLarge") => StoreError::TooLarge,
             // The bucket is there, or it would have said so.
             (404, _) if effect != Effect::Read => StoreError::Precondition,
@@ -69,6 +84,11 @@ impl<'a> Refusal<'a> {
         }
     }
 
+    fn date(&self) -> Option<SystemTime> {
+        let date = DateTime::from_str(self.date?, Format::HttpDate).ok()?;
+        SystemTime::try_from(date).ok()
+    }
+
     fn wrong_region(&self) -> String {
         let region = self
             .region
@@ -79,7 +99,7 @@ impl<'a> Refusal<'a> {
                 printable(region)
             ),
             None => format!(
-                "the bucket is in another region or at another endpoint ({})",
+                "the bucket is in another region or at another endpoint; correct s3.region or s3.endpoint ({})",
                 self.text()
             ),
         }
@@ -122,6 +142,7 @@ mod tests {
             code,
             message: "said\r\nso",
             region: None,
+            date: None,
         };
         refusal.meaning(effect).label()
     }
@@ -169,10 +190,34 @@ mod tests {
             code: "PermanentRedirect",
             message: "m",
             region: Some(region),
+            date: None,
         };
         let text = |region| refusal(region).meaning(Effect::Read).to_string();
         assert!(text("eu-west-1").contains("eu-west-1"));
         assert!(!text("eu\nwest").contains("eu\nwest"));
+    }
+
+    #[test]
+    fn what_a_person_must_mend_is_named() {
+        let text = |status, code, date| {
+            let refusal = Refusal {
+                status,
+                code,
+                message: "m",
+                region: None,
+                date,
+            };
+            refusal.meaning(Effect::Read).to_string()
+        };
+        assert!(text(400, "ExpiredToken", None).contains("renew the credential"));
+        assert!(text(400, "AuthorizationHeaderMalformed", None).contains("s3.region"));
+        let skewed = |date| text(403, "RequestTimeTooSkewed", date);
+        assert!(
+            skewed(Some("Sun, 22 Nov 2009 10:00:00 GMT"))
+                .contains("ahead of the server's, which permits 900")
+        );
+        assert!(skewed(Some("yesterday")).contains("set this machine's clock"));
+        assert!(skewed(None).contains("set this machine's clock"));
     }
 
     #[test]
@@ -183,6 +228,7 @@ mod tests {
             code: "AccessDenied",
             message: &message,
             region: None,
+            date: None,
         };
         let text = refusal.meaning(Effect::Read).to_string();
         assert!(!text.contains('\n') && text.len() < 500, "{text}");

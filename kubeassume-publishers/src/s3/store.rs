@@ -1,6 +1,7 @@
 //! [`S3Store`]: two objects in a bucket.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -15,12 +16,12 @@ use kubeassume_core::store::{
 };
 
 use super::S3Config;
-use super::client::{Connected, OPERATION_TIMEOUT, connect};
+use super::client::{Connected, PATIENCE, connect, patient};
 use super::error::{Refusal, store_error};
 use crate::fields::endpoint_host;
 use crate::meaning::{Effect, not_answered};
 use crate::probe::refuses_stale_writes;
-use crate::{Invalid, OpenError, Tls};
+use crate::{Invalid, OpenError, Patience, Tls};
 
 /// No object has this ETag: it is the right length and the digest of nothing that anybody has found.
 const IMPOSSIBLE_ETAG: &str = "\"00000000000000000000000000000000\"";
@@ -33,6 +34,7 @@ pub struct S3Store {
     client: Client,
     config: S3Config,
     region: String,
+    patience: Patience,
 }
 
 impl S3Store {
@@ -77,7 +79,18 @@ impl S3Store {
             client,
             config,
             region,
+            patience: PATIENCE,
         })
+    }
+
+    /// Waits so long for the server from now on.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self {
+            client: patient(self.client.config().to_builder(), &patience),
+            patience,
+            ..self
+        }
     }
 
     /// Where the public reads what it holds, as configured or by default.
@@ -135,7 +148,7 @@ impl DocumentStore for S3Store {
             )
         })?;
         Ok(Some(StoredDocument {
-            bytes: read_body(found.body).await?,
+            bytes: read_body(found.body, self.patience.whole()).await?,
             content_type: found.content_type,
             cache_control: found.cache_control,
             metadata: found
@@ -247,7 +260,7 @@ impl DocumentStore for S3Store {
 }
 
 /// At most as much as a document may have; the rest is not fetched.
-async fn read_body(mut body: ByteStream) -> Result<Bytes, StoreError> {
+async fn read_body(mut body: ByteStream, within: Duration) -> Result<Bytes, StoreError> {
     let read = async {
         let mut bytes = BytesMut::new();
         while bytes.len() < MAX_DOCUMENT_BYTES {
@@ -260,9 +273,10 @@ async fn read_body(mut body: ByteStream) -> Result<Bytes, StoreError> {
         bytes.truncate(MAX_DOCUMENT_BYTES);
         Ok(bytes.freeze())
     };
-    tokio::time::timeout(OPERATION_TIMEOUT, read)
-        .await
-        .unwrap_or_else(|_| Err(not_answered("the body did not end".to_owned(), Effect::Read)))
+    tokio::time::timeout(within, read).await.unwrap_or_else(|_| {
+        let text = format!("the body did not end within {within:?}");
+        Err(not_answered(text, Effect::Read))
+    })
 }
 
 /// Without the client, which holds credentials.

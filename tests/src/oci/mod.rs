@@ -104,7 +104,7 @@ impl OciFake {
             behind: Mutex::default(),
         });
         let folder = bed.path().join(bed.name("oci"));
-        let tls = TlsAcceptor::from(Arc::new(bed.pki().server_config(&folder)));
+        let tls = TlsAcceptor::from(Arc::new(bed.pki().leaf(&folder, "tls").server_config()));
         let (port, https) = listen(state.clone(), Some(tls)).await;
         let (metadata_port, http) = listen(state.clone(), None).await;
         Self {
