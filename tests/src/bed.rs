@@ -5,7 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::relying_party::RelyingParty;
-use crate::{ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, Launch, OciFake, Pki, Versitygw};
+use crate::{ApiServer, ApiServerConfig, Azurite, Entra, Etcd, FakeGcs, Launch, OciFake, Pki, Versitygw};
 
 /// What a test starts from; declare it first, so that it goes last.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ impl Testbed {
     /// Starts a Blob service with TLS, empty.
     pub async fn azurite(&self) -> Azurite {
         Azurite::start(self).await
+    }
+
+    /// Starts Entra ID's token endpoint, for this storage.
+    pub async fn entra(&self, azurite: &Azurite) -> Entra {
+        Entra::start(self, azurite).await
     }
 
     /// Starts an S3 server with TLS, empty.

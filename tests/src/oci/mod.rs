@@ -26,9 +26,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -40,7 +37,7 @@ use self::identity::Identity;
 pub use self::sdk::sdk;
 use self::signature::Keys;
 pub use self::signature::OciKey;
-use crate::{Pki, Testbed};
+use crate::Testbed;
 
 /// The namespace of its only bucket.
 pub const OCI_NAMESPACE: &str = "axaxnpcrorw5";
@@ -90,6 +87,9 @@ struct Answer {
 }
 
 impl OciFake {
+    /// What it is, as rows of the conformance table name it.
+    pub const VERSION: &str = "stand-in (OCI SDK is the contract)";
+
     pub(crate) async fn start(bed: &Testbed) -> Self {
         let key = OciKey::new();
         let mut keys = Keys::default();
@@ -104,7 +104,7 @@ impl OciFake {
             behind: Mutex::default(),
         });
         let folder = bed.path().join(bed.name("oci"));
-        let tls = TlsAcceptor::from(Arc::new(tls(bed.pki(), &folder)));
+        let tls = TlsAcceptor::from(Arc::new(bed.pki().server_config(&folder)));
         let (port, https) = listen(state.clone(), Some(tls)).await;
         let (metadata_port, http) = listen(state.clone(), None).await;
         Self {
@@ -238,17 +238,6 @@ impl Answer {
     fn set(&mut self, name: &str, value: &str) {
         self.headers.insert(name.to_owned(), value.to_owned());
     }
-}
-
-fn tls(pki: &Pki, folder: &std::path::Path) -> ServerConfig {
-    let leaf = pki.leaf(folder, "tls");
-    let chain = CertificateDer::pem_file_iter(&leaf.cert).expect("a certificate");
-    let chain = chain.collect::<Result<_, _>>().expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(&leaf.key).expect("a key");
-    ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a TLS configuration")
 }
 
 /// Serves until it is aborted, which also ends with the test's runtime.
