@@ -75,7 +75,12 @@ impl Testbed {
 
     /// Starts an S3 server with TLS, empty.
     pub async fn versitygw(&self) -> Versitygw {
-        Versitygw::start(self).await
+        Versitygw::start(self, false).await
+    }
+
+    /// As [`versitygw`](Self::versitygw), with versions and a [user](Versitygw::writer) who is no administrator.
+    pub async fn shared_versitygw(&self) -> Versitygw {
+        Versitygw::start(self, true).await
     }
 
     /// Starts a server of Google Cloud Storage's JSON interface, empty.

@@ -24,7 +24,7 @@
 //! # Failure
 //!
 //! [`BucketError`] says which call failed with which code, which field it is about and what to do next. Reads are
-//! tried again, writes never.
+//! tried again, writes never; but for S3, whose SDK repeats both, and whose writes here come to the same twice.
 
 mod azure;
 mod contents;

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, OCI_BUCKET, OCI_NAMESPACE, OciRequest};
 
 pub(super) struct Bucket {
     pub(super) exists: bool,
+    /// As `GetBucket` answers.
+    pub(super) properties: Value,
     pub(super) granted: BTreeSet<String>,
     pub(super) objects: BTreeMap<String, Object>,
 }
@@ -22,16 +24,23 @@ pub(super) struct Object {
 
 impl Bucket {
     pub(super) fn new() -> Self {
-        let granted = ["READ", "CREATE", "OVERWRITE", "INSPECT", "DELETE"];
+        let granted =
+            ["READ", "CREATE", "OVERWRITE", "INSPECT", "DELETE"].map(|name| format!("OBJECT_{name}"));
+        let of_buckets = ["READ", "CREATE", "UPDATE"].map(|name| format!("BUCKET_{name}"));
         Self {
             exists: true,
-            granted: granted.iter().map(|name| format!("OBJECT_{name}")).collect(),
+            properties: properties(),
+            granted: granted.into_iter().chain(of_buckets).collect(),
             objects: BTreeMap::new(),
         }
     }
 
-    /// A request without a signature: the access type is `ObjectReadWithoutList`.
+    /// A request without a signature: the access type decides.
     pub(super) fn public(&self, operation: &str, place: &[String]) -> Answer {
+        let access = self.properties["publicAccessType"].as_str();
+        if !access.is_some_and(|access| access.starts_with("ObjectRead")) {
+            return hidden();
+        }
         match (operation, place) {
             ("get_object" | "head_object", [namespace, bucket, name]) if self.is(namespace, bucket) => {
                 self.get(name)
@@ -42,6 +51,9 @@ impl Bucket {
 
     /// Each operation under the one lock: what a precondition saw is what is replaced.
     pub(super) fn serve(&mut self, operation: &str, place: &[String], request: &OciRequest) -> Answer {
+        if operation == "create_bucket" {
+            return self.create(place, request);
+        }
         let [namespace, bucket, rest @ ..] = place else {
             return hidden();
         };
@@ -50,6 +62,8 @@ impl Bucket {
         }
         let name = rest.first().map_or("", String::as_str);
         let permission = match operation {
+            "get_bucket" => "BUCKET_READ",
+            "update_bucket" => "BUCKET_UPDATE",
             "list_objects" => "OBJECT_INSPECT",
             "delete_object" => "OBJECT_DELETE",
             "put_object" if self.objects.contains_key(name) => "OBJECT_OVERWRITE",
@@ -60,11 +74,59 @@ impl Bucket {
             return hidden();
         }
         match operation {
+            "get_bucket" => self.answer(),
+            "update_bucket" => self.update(request),
             "list_objects" => self.list(request),
             "get_object" | "head_object" => self.get(name),
             "put_object" => self.put(name, request),
             _ => self.delete(name, request),
         }
+    }
+
+    fn create(&mut self, place: &[String], request: &OciRequest) -> Answer {
+        let details: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if place != [OCI_NAMESPACE] || !self.granted.contains("BUCKET_CREATE") {
+            return Answer::error(
+                404,
+                "BucketNotFound",
+                "There is no such compartment, or you are not authorized",
+            );
+        }
+        if self.exists {
+            let text = format!("Either the bucket '{OCI_BUCKET}' already exists or you are not authorized");
+            return Answer::error(409, "BucketAlreadyExists", &text);
+        }
+        if details["name"] != OCI_BUCKET {
+            return Answer::error(400, "InvalidBucketName", "the stand-in has one bucket");
+        }
+        self.exists = true;
+        self.properties = properties();
+        self.set(&details);
+        self.answer()
+    }
+
+    fn update(&mut self, request: &OciRequest) -> Answer {
+        let wanted = request.headers.get("if-match").map(String::as_str);
+        if wanted.is_some_and(|wanted| self.properties["etag"] != wanted) {
+            return Answer::error(412, "IfMatchFailed", "The If-Match header did not match");
+        }
+        self.set(&serde_json::from_slice(&request.body).unwrap_or_default());
+        self.answer()
+    }
+
+    /// What a request says of the bucket, and no more.
+    fn set(&mut self, details: &Value) {
+        for (field, value) in details.as_object().into_iter().flatten() {
+            self.properties[field] = value.clone();
+        }
+        self.properties["etag"] = json!(etag());
+    }
+
+    fn answer(&self) -> Answer {
+        let mut answer = Answer::new(200, self.properties.to_string());
+        answer.set("content-type", "application/json");
+        answer.set("etag", self.properties["etag"].as_str().unwrap_or_default());
+        answer
     }
 
     fn is(&self, namespace: &str, bucket: &str) -> bool {
@@ -162,6 +224,21 @@ impl Bucket {
         answer.set("content-type", "application/json");
         answer
     }
+}
+
+/// A bucket as OCI makes one when nothing is said, but public.
+fn properties() -> Value {
+    json!({
+        "namespace": OCI_NAMESPACE,
+        "name": OCI_BUCKET,
+        "compartmentId": "ocid1.compartment.oc1..aaaa",
+        "metadata": {},
+        "createdBy": "ocid1.user.oc1..aaaa",
+        "timeCreated": "2026-11-22T10:00:00Z",
+        "etag": etag(),
+        "publicAccessType": "ObjectReadWithoutList",
+        "versioning": "Disabled",
+    })
 }
 
 /// What is not granted and what is not there look alike.

@@ -152,6 +152,11 @@ impl OciFake {
         self.state.bucket().exists = false;
     }
 
+    /// Sets a field of the bucket, as somebody else would.
+    pub fn set_bucket(&self, field: &str, value: &str) {
+        self.state.bucket().properties[field] = json!(value);
+    }
+
     /// Everything that was asked so far.
     pub fn requests(&self) -> Vec<OciRequest> {
         self.state.log.lock().unwrap().clone()
@@ -161,6 +166,16 @@ impl OciFake {
     pub fn clear(&self) {
         self.state.log.lock().unwrap().clear();
         self.state.bucket().objects.clear();
+    }
+
+    /// Holds this against a model of the contract, as a request's body is.
+    pub fn check(&self, model: &str, body: &serde_json::Value) {
+        let violation = self
+            .state
+            .contract
+            .check_body(model, body.to_string().as_bytes())
+            .err();
+        self.state.violations.lock().unwrap().extend(violation);
     }
 
     /// What went against the contract so far; whoever takes it answers for it.
@@ -208,7 +223,7 @@ impl State {
             self.violations.lock().unwrap().extend(violations);
             return Answer::error(400, "InvalidParameter", "the contract does not know this");
         }
-        let signs_body = matches!(operation, "post" | "patch");
+        let signs_body = matches!(operation, "create_bucket" | "update_bucket");
         if let Err(why) = self.keys.lock().unwrap().verify(request, signs_body, self.now()) {
             return Answer::error(401, "NotAuthenticated", &why);
         }

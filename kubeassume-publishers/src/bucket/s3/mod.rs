@@ -12,6 +12,7 @@ mod policy;
 mod server;
 mod writer;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use kubeassume_core::store::DocumentPath;
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ pub struct S3Bucket {
     dialect: Dialect,
     writer: Writer,
     tls: Tls,
+    credentials: Option<SharedCredentialsProvider>,
 }
 
 impl S3Bucket {
@@ -64,7 +66,15 @@ impl S3Bucket {
             dialect,
             writer,
             tls,
+            credentials: None,
         })
+    }
+
+    /// With credentials of the caller's own, instead of the SDK's chain.
+    #[must_use]
+    pub fn credentials(mut self, credentials: SharedCredentialsProvider) -> Self {
+        self.credentials = Some(credentials);
+        self
     }
 
     /// Where the public reads it, without a host of your own in front.

@@ -172,7 +172,7 @@ impl Cloud for S3Bucket {
 
 impl S3Bucket {
     async fn client(&self) -> Result<Client, BucketError> {
-        let connected = connect(&self.config, &self.tls, None).await;
+        let connected = connect(&self.config, &self.tls, self.credentials.clone()).await;
         let Connected { client, .. } =
             connected.map_err(|error| BucketError::setup("s3.endpoint", error.to_string()))?;
         Ok(client)
