@@ -48,6 +48,8 @@ mod oci;
 mod pki;
 mod port;
 mod process;
+mod python;
+mod recorder;
 mod relying_party;
 mod replica;
 mod row;
@@ -63,10 +65,14 @@ pub use fake_gcs::{FakeGcs, Fault, Request};
 pub use installation::{ACCOUNT, NAMESPACE};
 pub use keys::{SigningKey, token_kid};
 pub use kubernetes::write_kubeconfig;
-pub use oci::{OCI_BUCKET, OCI_NAMESPACE, OciFake, OciKey, OciRequest, sdk};
+pub use oci::{OCI_BUCKET, OCI_NAMESPACE, OciFake, OciKey};
 pub use pki::{Leaf, Pki};
 pub use port::free_port;
 pub use process::{Launch, Process};
+pub use python::{sdk, vendor};
+pub use recorder::{
+    Answer, Content, Essence, Part, Recorded, Recorder, differences, essence, listen, listen_tls, query,
+};
 pub use relying_party::{RelyingParty, Verdict};
 pub use replica::{Metrics, Replica};
 pub use row::Row;
