@@ -5,7 +5,9 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::relying_party::RelyingParty;
-use crate::{ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, Launch, OciFake, Pki, Versitygw};
+use crate::{
+    ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, GoogleFake, Launch, OciFake, Pki, Versitygw,
+};
 
 /// What a test starts from; declare it first, so that it goes last.
 #[derive(Debug)]
@@ -76,6 +78,11 @@ impl Testbed {
     /// Starts a server of Google Cloud Storage's JSON interface, empty.
     pub async fn fake_gcs(&self) -> FakeGcs {
         FakeGcs::start(self).await
+    }
+
+    /// Starts a stand-in for Google Cloud, with fake-gcs-server for the objects and no bucket.
+    pub async fn google(&self) -> GoogleFake {
+        GoogleFake::start(self).await
     }
 
     /// Starts a stand-in for Oracle Cloud, with an empty bucket that the public may read.
