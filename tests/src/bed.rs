@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::relying_party::RelyingParty;
 use crate::{
-    ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, GoogleFake, Launch, OciFake, Pki, Versitygw,
+    ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, GoogleFake, Launch, Moto, OciFake, Pki, Versitygw,
 };
 
 /// What a test starts from; declare it first, so that it goes last.
@@ -83,6 +83,11 @@ impl Testbed {
     /// Starts a stand-in for Google Cloud, with fake-gcs-server for the objects and no bucket.
     pub async fn google(&self) -> GoogleFake {
         GoogleFake::start(self).await
+    }
+
+    /// Starts a second S3 server, empty, with an STS.
+    pub async fn moto(&self) -> Moto {
+        Moto::start(self).await
     }
 
     /// Starts a stand-in for Oracle Cloud, with an empty bucket that the public may read.
