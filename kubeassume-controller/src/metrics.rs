@@ -99,11 +99,11 @@ impl Metrics {
         self.public_copy_age.clear();
         let now = self.clock.monotonic();
         for (location, sink) in &status.sinks {
-            if let Some(verified) = sink.verified {
-                let labels = publisher_labels(&sink.kind, location);
-                let age = now.saturating_sub(verified).as_secs_f64();
-                self.public_copy_age.get_or_create(&labels).set(age);
-            }
+            // The clock began with the replica: what was never verified grows old too, and no alert misses it.
+            let age = now.saturating_sub(sink.verified.unwrap_or_default());
+            self.public_copy_age
+                .get_or_create(&publisher_labels(&sink.kind, location))
+                .set(age.as_secs_f64());
         }
         self.reachable.clear();
         for (endpoint, error) in &status.endpoints {
@@ -152,7 +152,7 @@ impl Metrics {
         );
         registry.register(
             "kubeassume_public_copy_age_seconds",
-            "How long ago the public copy was last verified",
+            "How long ago the public copy was last verified; before the first time, since the replica started",
             self.public_copy_age.clone(),
         );
         registry.register(

@@ -30,4 +30,5 @@ mod open;
 mod probe;
 pub mod s3;
 
+pub use fields::shown;
 pub use open::{Invalid, OpenError, Options, PublisherConfig, Tls, open};

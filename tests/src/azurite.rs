@@ -41,6 +41,9 @@ pub struct BlobRequest {
 }
 
 impl Azurite {
+    /// What it is, as rows of the conformance table name it.
+    pub const VERSION: &str = "azurite 3.35.0";
+
     pub(crate) async fn start(bed: &Testbed) -> Self {
         let name = bed.name("azurite");
         let folder = bed.path().join(&name);

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use crate::relying_party::RelyingParty;
 use crate::{
-    ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, GoogleFake, Launch, Moto, OciFake, Pki, Versitygw,
+    ApiServer, ApiServerConfig, Azurite, Entra, Etcd, FakeGcs, GoogleFake, Launch, Moto, OciFake, Pki,
+    Versitygw,
 };
 
 /// What a test starts from; declare it first, so that it goes last.
@@ -68,6 +69,11 @@ impl Testbed {
     /// Starts a Blob service with TLS, empty.
     pub async fn azurite(&self) -> Azurite {
         Azurite::start(self).await
+    }
+
+    /// Starts Entra ID's token endpoint, which gives this token.
+    pub async fn entra(&self, token: &str) -> Entra {
+        Entra::start(self, token).await
     }
 
     /// Starts an S3 server with TLS, empty.

@@ -52,6 +52,9 @@ struct Front {
 }
 
 impl FakeGcs {
+    /// What it is, as rows of the conformance table name it.
+    pub const VERSION: &str = "fake-gcs-server 1.56.1";
+
     pub(crate) async fn start(bed: &Testbed) -> Self {
         let program = server(Server::FakeGcsServer).await;
         let name = bed.name("fake-gcs-server");
@@ -193,7 +196,7 @@ impl Front {
             match (self.fault.lock().unwrap().clone(), request.method.as_str()) {
                 (Some(Fault::Lost), "POST") => return None,
                 (Some(Fault::Torn(bytes)), "GET") if request.target.contains("alt=media") => {
-                    answer.withheld = bytes
+                    answer.withheld = bytes;
                 }
                 _ => {}
             }

@@ -14,8 +14,8 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// Its name and version, for the table.
-    pub const VERSION: &'static str = "moto 5.2.5";
+    /// What it is, as rows of the conformance table name it.
+    pub const VERSION: &str = "moto 5.2.5";
 
     pub(crate) async fn start(bed: &Testbed) -> Self {
         let python = server(Server::Moto).await;

@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A private CA; its certificate lies in a file, its key only in memory.
 pub struct Pki {
@@ -72,6 +75,18 @@ impl Pki {
         fs::write(&leaf.cert, certificate.pem()).expect("a certificate file");
         fs::write(&leaf.key, key.serialize_pem()).expect("a key file");
         leaf
+    }
+
+    /// What a server in this process needs, with a certificate as [`leaf`](Self::leaf)'s in `folder`.
+    pub fn server_config(&self, folder: &Path) -> ServerConfig {
+        let leaf = self.leaf(folder, "tls");
+        let chain = CertificateDer::pem_file_iter(&leaf.cert).expect("a certificate");
+        let chain = chain.collect::<Result<_, _>>().expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(&leaf.key).expect("a key");
+        ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a TLS configuration")
     }
 }
 

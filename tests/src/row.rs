@@ -2,8 +2,7 @@
 
 use std::io::Write;
 
-/// Where rows are appended, one JSON object each line; unset, they are only printed.
-const FILE: &str = "KUBEASSUME_CONFORMANCE_ROWS";
+use xtask::conformance::FILE_VARIABLE;
 
 /// One check that has begun. Dropped before it says how it went, as a panic does, it counts as failed.
 #[derive(Debug)]
@@ -47,14 +46,14 @@ impl Drop for Row {
             "server": self.server,
         });
         println!("{line}");
-        let Some(path) = std::env::var_os(FILE) else {
+        let Some(path) = std::env::var_os(FILE_VARIABLE) else {
             return;
         };
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         // One write each: rows of tests that run at once do not mix.
         let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
         if let Err(error) = written {
-            eprintln!("{FILE}: the row could not be written: {error}");
+            eprintln!("{FILE_VARIABLE}: the row could not be written: {error}");
         }
     }
 }

@@ -45,6 +45,9 @@ pub struct Access {
 }
 
 impl Versitygw {
+    /// What it is, as rows of the conformance table name it.
+    pub const VERSION: &str = "versitygw 1.8.0";
+
     pub(crate) async fn start(bed: &Testbed) -> Self {
         let name = bed.name("versitygw");
         let folder = bed.path().join(&name);

@@ -15,7 +15,7 @@ use azure_core::credentials::TokenCredential as _;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
 use kubeassume_cloud::azure::{AzureCredential, AzureCredentialOptions, AzureEnvironment, AzureTransport};
 use kubeassume_tests::{
-    Answer, Content, Essence, Recorded, Row, Testbed, differences, essence, listen, listen_tls, query, vendor,
+    Answer, Essence, Recorded, Row, Testbed, differences, essence, listen, query, vendor,
 };
 use serde_json::{Value, json};
 
@@ -44,32 +44,6 @@ fn kept(
 
 fn taken(log: &Log) -> Vec<Recorded> {
     std::mem::take(&mut *log.lock().unwrap())
-}
-
-/// Entra ID's token endpoint, version 2:
-/// <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>.
-fn entra(request: &Recorded) -> Answer {
-    let wrong =
-        |code: &str, text: &str| Answer::json(400, &json!({"error": code, "error_description": text}));
-    if request.path() != format!("/{TENANT}/oauth2/v2.0/token") || request.method != "POST" {
-        return Answer::new(404, "");
-    }
-    let Content::Form(form) = request.content() else {
-        return wrong("invalid_request", "AADSTS900144: The request body must be a form");
-    };
-    let field = |name: &str| form.get(name).map_or("", String::as_str);
-    let jwt = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-    match () {
-        () if field("grant_type") != "client_credentials" => wrong("unsupported_grant_type", "AADSTS70003"),
-        () if field("client_assertion_type") != jwt => wrong("invalid_request", "AADSTS90014"),
-        () if field("client_assertion") != ASSERTION => wrong("invalid_client", "AADSTS70021"),
-        () if field("client_id") != CLIENT => wrong("unauthorized_client", "AADSTS700016"),
-        () if field("scope") != SCOPE => wrong("invalid_scope", "AADSTS70011"),
-        () => Answer::json(
-            200,
-            &json!({"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": "exchanged"}),
-        ),
-    }
 }
 
 /// <https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token>; the service knows
@@ -122,9 +96,8 @@ async fn token(credential: &AzureCredential) -> String {
 async fn a_pods_token_is_exchanged_as_azure_identity_exchanges_it() {
     let row = Row::begin("azure", "workload identity equals azure-identity's", SERVER);
     let bed = Testbed::new("entra");
-    let log = Log::default();
-    let (port, _listener) = listen_tls(&bed, kept(&log, entra)).await;
-    let authority = format!("https://localhost:{port}");
+    let entra = bed.entra("exchanged").await;
+    let authority = entra.url();
     let file = bed.path().join("token");
     std::fs::write(&file, ASSERTION).unwrap();
     let order = json!({"tenant": TENANT, "client": CLIENT, "file": file, "authority": authority, "scope": SCOPE,
@@ -133,7 +106,7 @@ async fn a_pods_token_is_exchanged_as_azure_identity_exchanges_it() {
         vendor("azure_workload_identity", &order, &[]).await["token"],
         "exchanged"
     );
-    let theirs = taken(&log);
+    let theirs = entra.take();
 
     let environment = AzureEnvironment {
         tenant_id: Some(TENANT.to_owned()),
@@ -145,7 +118,7 @@ async fn a_pods_token_is_exchanged_as_azure_identity_exchanges_it() {
     let http = AzureTransport::new(Some(bed.pki().ca_pem().as_bytes()), &environment).unwrap();
     let credential = AzureCredential::new(&AzureCredentialOptions::default(), environment, http).unwrap();
     assert_eq!(token(&credential).await, "exchanged");
-    assert_differences(&taken(&log), &theirs, &EXCHANGE);
+    assert_differences(&entra.take(), &theirs, &EXCHANGE);
     row.passed();
 }
 

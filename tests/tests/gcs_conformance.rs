@@ -1,13 +1,12 @@
 //! `GcsStore` against a server that speaks Google Cloud Storage's JSON interface.
 //!
 //! The server itself is looked at first: what follows proves nothing on one that takes stale writes. What it
-//! cannot show is probed and printed by name, so that a later version that can show it is noticed.
+//! cannot show is probed and becomes a row, so that a later version that can show it is noticed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "tests say plainly what they expect"
 )]
 
@@ -23,7 +22,7 @@ use kubeassume_core::testing::publisher::{self, Place};
 use kubeassume_core::testing::{FaultStore, store};
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::gcs::{GcsConfig, GcsStore};
-use kubeassume_tests::{FakeGcs, Fault, Testbed};
+use kubeassume_tests::{FakeGcs, Fault, Row, Testbed};
 use reqwest::Method;
 use secrecy::SecretString;
 
@@ -115,8 +114,11 @@ async fn the_server_refuses_stale_writes_and_the_store_conforms() {
     let there = direct.get(&DocumentPath::JWKS).await.unwrap().unwrap();
     assert_eq!(&there.bytes[..], b"second");
 
-    store::refuses_stale_writes(&server.fronted()).await;
-    store::conformance(|| server.fronted()).await;
+    for check in store::CHECKS {
+        let row = Row::begin("gcs", check.name, FakeGcs::VERSION);
+        check.run(Arc::new(server.fronted())).await;
+        row.passed();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,15 +126,17 @@ async fn the_publisher_conforms_and_the_public_reads_over_tls() {
     let server = Server::start("gcs-publisher").await;
     let ca = server.bed.pki().ca_pem().as_bytes();
     let reader = Arc::new(HttpReader::new(Some(ca)).unwrap());
-    publisher::conformance(|| {
+    for check in publisher::CHECKS {
         let config = server.config(server.gcs.url());
-        Place {
+        let place = Place {
             public_url: config.public_url().unwrap(),
             store: Arc::new(server.open(&config)),
             reader: reader.clone(),
-        }
-    })
-    .await;
+        };
+        let row = Row::begin("gcs", check.name, FakeGcs::VERSION);
+        check.run(place).await;
+        row.passed();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -332,36 +336,43 @@ async fn what_this_server_cannot_show_is_named() {
     let ask = async |method: Method, target: &str| server.gcs.ask(method, target).await;
 
     let (status, ..) = ask(Method::GET, &format!("{object}?ifGenerationMatch=1")).await;
-    gap("preconditions on reading", status == 200);
+    gap("preconditions on reading", "it ignores them", status == 200);
     let (status, body, headers) = ask(Method::GET, &format!("{object}?alt=media")).await;
     assert_eq!((status, body), (200, serde_json::json!({})));
     gap(
         "a download without metadata",
+        "it sends the metadata along",
         headers.contains_key("x-goog-meta-kubeassume-generation"),
     );
     let (status, ..) = ask(Method::GET, &format!("/storage/v1/b/{BUCKET}/iam")).await;
-    gap("who may read and write a bucket", status == 404);
+    gap("who may read and write a bucket", "it has no IAM", status == 404);
     // It took the one above.
-    gap("a missing, wrong or expired access token", true);
+    gap("a missing, wrong or expired access token", "it takes any", true);
     let (_, missing, _) = ask(Method::GET, "/storage/v1/b/nobodys/o/x").await;
     gap(
         "a missing bucket told from a missing object",
+        "its words are the same",
         !missing.to_string().contains("bucket does not exist"),
     );
     let (status, ..) = ask(Method::DELETE, &format!("{object}?ifGenerationMatch=1")).await;
-    gap("preconditions on deleting (the front adds them)", status == 200);
-    for never in [
-        "429 with Retry-After",
-        "5xx",
-        "absence hidden from who may not list",
-        "custom endpoints and domains",
+    gap(
+        "preconditions on deleting",
+        "it ignores them; the front adds them",
+        status == 200,
+    );
+    for (never, why) in [
+        ("429 with Retry-After", "it never throttles"),
+        ("5xx", "it never fails by itself"),
+        ("absence hidden from who may not list", "it has no IAM"),
+        ("custom endpoints and domains", "it has one address"),
     ] {
-        gap(never, true);
+        gap(never, why, true);
     }
 }
 
-/// Prints it, and notices when it is none any more.
-fn gap(what: &str, is_there: bool) {
+/// A row, and a notice when it is none any more.
+fn gap(what: &str, why: &str, is_there: bool) {
+    let row = Row::begin("gcs", what, FakeGcs::VERSION);
     assert!(is_there, "the server can show {what} by now: test it here");
-    println!("fake-gcs-server cannot show: {what}");
+    row.not_shown(why);
 }

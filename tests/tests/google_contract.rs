@@ -204,7 +204,7 @@ async fn a_policy_is_changed_by_who_read_it_last() {
     let row = Row::begin(
         "bucket gcs",
         "the stand-in refuses a stale policy",
-        GoogleFake::SERVER,
+        GoogleFake::VERSION,
     );
     let bed = Testbed::new("google-policy");
     let google = bed.google().await;

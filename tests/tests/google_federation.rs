@@ -132,7 +132,7 @@ async fn a_pods_token_is_exchanged_and_its_principal_writes() {
             format!("serviceAccount:{ACCOUNT}"),
         ),
     ] {
-        let row = Row::begin("gcs", check, GoogleFake::SERVER);
+        let row = Row::begin("gcs", check, GoogleFake::VERSION);
         let bed = Testbed::new("google-federation");
         let google = bed.google().await;
         google.trust(ISSUER, AUDIENCE, PRINCIPAL, ACCOUNT);
@@ -164,7 +164,7 @@ async fn who_is_not_trusted_or_not_bound_writes_nothing_and_is_told_why() {
     let row = Row::begin(
         "gcs",
         "workload identity is refused without trust or role",
-        GoogleFake::SERVER,
+        GoogleFake::VERSION,
     );
     let bed = Testbed::new("google-refused");
     let google = bed.google().await;
@@ -187,7 +187,7 @@ async fn who_is_not_trusted_or_not_bound_writes_nothing_and_is_told_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_exchange_is_that_of_googles_own_library() {
-    let row = Row::begin("gcs", "the exchange equals google-auth's", GoogleFake::SERVER);
+    let row = Row::begin("gcs", "the exchange equals google-auth's", GoogleFake::VERSION);
     let bed = Testbed::new("google-auth");
     let google = bed.google().await;
     google.trust(ISSUER, AUDIENCE, PRINCIPAL, ACCOUNT);

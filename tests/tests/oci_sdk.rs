@@ -17,7 +17,7 @@ use kubeassume_core::store::{DocumentPath, DocumentStore, NewDocument, Precondit
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::oci::{OciConfig, OciStore};
 use kubeassume_tests::{
-    Essence, OCI_BUCKET, OCI_NAMESPACE, OciFake, Recorded, Testbed, differences, essence, sdk,
+    Essence, OCI_BUCKET, OCI_NAMESPACE, OciFake, Recorded, Row, Testbed, differences, essence, sdk,
 };
 use serde_json::{Value, json};
 
@@ -84,6 +84,7 @@ async fn assert_signs_the_same(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_signatures_are_the_sdks_byte_for_byte() {
+    let row = Row::begin("oci", "signatures equal the OCI SDK's", OciFake::VERSION);
     let bed = Testbed::new("oci-sign");
     let fake = bed.oci().await;
     let (credential, key) = (api_key(&fake), sdk_key(&fake));
@@ -109,6 +110,7 @@ async fn our_signatures_are_the_sdks_byte_for_byte() {
     let session = Credential::session(SecurityToken::parse(token).unwrap(), signing);
     let key = json!({"token": token, "pem": fake.key().pem});
     assert_signs_the_same(&session, &key, &Method::PUT, object, "{}", false).await;
+    row.passed();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,6 +215,7 @@ fn parts(request: &Recorded) -> Essence {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_requests_are_the_sdks_but_for_a_list_of_differences() {
+    let row = Row::begin("oci", "requests equal the OCI SDK's", OciFake::VERSION);
     let bed = Testbed::new("oci-requests");
     let fake = bed.oci().await;
     let outcomes = sdk("calls", &same_calls(&fake, &bed, true), &[]).await;
@@ -257,6 +260,7 @@ async fn our_requests_are_the_sdks_but_for_a_list_of_differences() {
             "expect: theirs alone, 100-continue"
         ]
     );
+    row.passed();
 }
 
 /// Why a relying party may ask with plain slashes for what we wrote with encoded ones.

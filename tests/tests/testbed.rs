@@ -12,7 +12,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use kubeassume_tests::{ApiServerConfig, SigningKey, Testbed, Versitygw, token_kid, trust_issuer, until};
+use kubeassume_core::testing::{publisher, store};
+use kubeassume_tests::{
+    ApiServerConfig, Azurite, FakeGcs, SigningKey, Testbed, Versitygw, token_kid, trust_issuer, until,
+};
 
 const ISSUER: &str = "https://localhost:1/cluster";
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -310,4 +313,25 @@ fn runs(pid: u32) -> bool {
         .status()
         .unwrap()
         .success()
+}
+
+#[test]
+fn the_table_names_the_versions_that_are_pinned() {
+    for (file, version, before) in [
+        ("versitygw/go.mod", Versitygw::VERSION, "versitygw v"),
+        ("fake-gcs-server/go.mod", FakeGcs::VERSION, "fake-gcs-server v"),
+        ("azurite/package.json", Azurite::VERSION, "azurite\": \""),
+    ] {
+        let pins = xtask::repository().join("tests/testbed/servers").join(file);
+        let pins = std::fs::read_to_string(pins).unwrap();
+        let (_, number) = version.split_once(' ').unwrap();
+        assert!(pins.contains(&format!("{before}{number}")), "{file}: {version}");
+    }
+}
+
+#[test]
+fn the_table_demands_the_whole_suites() {
+    let store = store::CHECKS.map(|check| check.name);
+    let publisher = publisher::CHECKS.map(|check| check.name);
+    assert_eq!(xtask::conformance::CHECKS[..], [&store[..], &publisher].concat());
 }

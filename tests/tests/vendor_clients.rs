@@ -24,7 +24,9 @@ use kubeassume_publishers::Tls;
 use kubeassume_publishers::azure::{AzureConfig, AzureStore};
 use kubeassume_publishers::gcs::{GcsConfig, GcsStore};
 use kubeassume_publishers::s3::{S3Config, S3Store};
-use kubeassume_tests::{Essence, Recorded, Recorder, Row, Testbed, differences, essence, vendor};
+use kubeassume_tests::{
+    Azurite, Essence, FakeGcs, Recorded, Recorder, Row, Testbed, Versitygw, differences, essence, vendor,
+};
 use serde_json::{Value, json};
 
 const KEY: &str = "c1/openid/v1/jwks";
@@ -99,7 +101,7 @@ fn s3_parts(request: &Recorded) -> Essence {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_s3_requests_are_boto3s() {
-    let row = Row::begin("s3", "requests equal boto3's", "versitygw 1.8.0");
+    let row = Row::begin("s3", "requests equal boto3's", Versitygw::VERSION);
     let bed = Testbed::new("s3-boto3");
     let gateway = bed.versitygw().await;
     gateway.public_bucket("issuer", &[KEY]).await;
@@ -170,11 +172,7 @@ fn gcs_parts(request: &Recorded) -> Essence {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_gcs_requests_are_those_of_googles_own_client() {
-    let row = Row::begin(
-        "gcs",
-        "requests equal google-cloud-storage's",
-        "fake-gcs-server 1.56.1",
-    );
+    let row = Row::begin("gcs", "requests equal google-cloud-storage's", FakeGcs::VERSION);
     let bed = Testbed::new("google-requests");
     let google = bed.google().await;
     google.create_bucket("issuer", &[]).await;
@@ -256,7 +254,7 @@ fn azure_parts(request: &Recorded) -> Essence {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_blob_requests_are_those_of_azures_own_client() {
-    let row = Row::begin("azure", "requests equal azure-storage-blob's", "azurite 3.35.0");
+    let row = Row::begin("azure", "requests equal azure-storage-blob's", Azurite::VERSION);
     let bed = Testbed::new("azure-client");
     let azurite = bed.azurite().await;
     azurite.private_container("oidc").await;

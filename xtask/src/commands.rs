@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use xtask::conformance::{self, Program, Table};
 use xtask::testbed::{self, Server};
 
 use crate::step::{Outcome, cargo, output, run};
@@ -47,6 +48,61 @@ pub(crate) fn test(arguments: &[String]) -> Outcome {
     let folder = binaries()?;
     let all = ["test", "--workspace", "--all-features"].map(String::from);
     run(cargo(all.iter().chain(arguments)).env("KUBEASSUME_BIN_DIR", &folder))
+}
+
+/// Runs the test programs that make rows, one after another, and prints the table; a program that fails is shown.
+pub(crate) fn conformance(arguments: &[String]) -> Outcome {
+    let json = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => false,
+        ["-o", "json"] => true,
+        _ => return Err("conformance takes nothing, or `-o json`".into()),
+    };
+    let programs = conformance::programs().map_err(|error| format!("tests/tests: {error}"))?;
+    let test = |programs: &[Program]| {
+        let named = programs
+            .iter()
+            .flat_map(|program| ["--test", program.name.as_str()]);
+        cargo(["test", "-p", "kubeassume-tests"].into_iter().chain(named))
+    };
+    let folder = binaries()?;
+    run(test(&programs).arg("--no-run"))?;
+    let rows = target_directory()?.join("conformance.jsonl");
+    fs::write(&rows, "").map_err(|error| format!("{}: {error}", rows.display()))?;
+    let mut complaints = Vec::new();
+    for program in &programs {
+        eprintln!("== {}", program.name);
+        let output = test(std::slice::from_ref(program))
+            .arg("--")
+            .args(&program.modules)
+            .env("KUBEASSUME_BIN_DIR", &folder)
+            .env(conformance::FILE_VARIABLE, &rows)
+            .output()
+            .map_err(|error| format!("cargo does not start: {error}"))?;
+        if !output.status.success() {
+            for text in [&output.stdout, &output.stderr] {
+                eprint!("{}", String::from_utf8_lossy(text));
+            }
+            complaints.push(format!("the test program {} failed, see above", program.name));
+        }
+    }
+    let table = Table::read(&rows)?;
+    if json {
+        print!("{}", table.json());
+    } else {
+        print!("{table}");
+    }
+    complaints.extend(table.complaints());
+    match complaints[..] {
+        [] => Ok(()),
+        _ => Err(format!(
+            "the table is not green:
+  {}",
+            complaints.join(
+                "
+  "
+            )
+        )),
+    }
 }
 
 /// Servers and binaries, then the playground in the place of this process: a signal meets it alone.

@@ -1,5 +1,5 @@
-//! Where the testbed's servers come from: the one piece of code that `cargo xtask` and the test
-//! harness share.
+//! What `cargo xtask` and the test harness share: where the testbed's [servers](testbed) come from, and which rows
+//! the table of [conformance] must have.
 //!
 //! It builds pinned Go modules into a cache outside the clone and answers with paths. It starts no
 //! server (the harness in `kubeassume-tests` does) and installs nothing on the machine. It uses the
@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod conformance;
 pub mod testbed;
 
 /// The repository's root folder.

@@ -23,6 +23,8 @@ Usage: cargo xtask <COMMAND> [ARGS]
   test [ARGS..]      bring up what the tests need, then run all of them; ARGS go to `cargo test`
   playground [ARGS]  play with a real rotation: servers, controllers and a live view, until q or Ctrl-C
   testbed [NAME..]   build the servers of the testbed into the cache and print where they are
+  conformance [-o json]
+                     run the tests that hold each backend to its promises and print what was shown on which server
   fmt [--fix]        check the formatting; --fix: format
   clippy             lint with no features, default features and all features
   doc                build the documentation, warnings are errors
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         "test" => commands::test(&rest),
         "playground" => commands::playground(&rest),
         "testbed" => commands::testbed(&rest),
+        "conformance" => commands::conformance(&rest),
         "fmt" => only(&["--fix"], &rest).and_then(|()| commands::fmt(!rest.is_empty())),
         "clippy" => only(&[], &rest).and_then(|()| commands::clippy()),
         "doc" => only(&[], &rest).and_then(|()| commands::doc()),

@@ -1,7 +1,7 @@
 //! Test support for this crate and for your own implementations of its traits: a virtual clock, stores in
 //! memory, a store that fails on order, key fixtures, and conformance suites.
 //!
-//! The suites are plain async functions that panic with a message; they need no particular runtime:
+//! The suites are lists of [`Check`]s, async functions that panic with a message; they need no particular runtime:
 //!
 //! ```
 //! use kubeassume_core::testing::{MemoryStore, block_on, store};
@@ -19,6 +19,7 @@
     reason = "test support: a broken promise ends the test with a message"
 )]
 
+mod check;
 mod clock;
 mod executor;
 mod fault;
@@ -31,6 +32,7 @@ mod source;
 pub mod state_store;
 pub mod store;
 
+pub use check::Check;
 pub use clock::VirtualClock;
 pub use executor::block_on;
 pub use fault::{Fault, FaultStore, Operation};

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::keys::{self, KeyFixture};
 use super::store::{overwrite, remove};
-use super::{Fault, FaultStore, Operation, StoreReader, VirtualClock};
+use super::{Check, Fault, FaultStore, Operation, StoreReader, VirtualClock};
 use crate::clock::Clock;
 use crate::public_reader::PublicReader;
 use crate::publication::{
@@ -40,26 +40,65 @@ impl Place {
     }
 }
 
-/// Runs every check. Each gets a place of its own from `fresh`.
+/// The promises. Each wants an empty place.
+pub const CHECKS: [Check<Place>; 15] = [
+    Check::new("publishes jwks first, and once", |place| {
+        Box::pin(writes_jwks_first_and_only_once(Bench::at(place)))
+    }),
+    Check::new("never publishes discovery without jwks", |place| {
+        Box::pin(discovery_never_comes_without_jwks(Bench::at(place)))
+    }),
+    Check::new("publishes only what changed", |place| {
+        Box::pin(writes_only_what_changed(Bench::at(place)))
+    }),
+    Check::new("heals drift", |place| Box::pin(drift_is_healed(Bench::at(place)))),
+    Check::new("yields to a newer foreign owner", |place| {
+        Box::pin(a_newer_foreign_owner_occupies(Bench::at(place)))
+    }),
+    Check::new("heals what another foreign owner wrote", |place| {
+        Box::pin(a_foreign_owner_otherwise_is_drift(Bench::at(place)))
+    }),
+    Check::new("heals generations that nobody drew", |place| {
+        Box::pin(generations_that_nobody_drew_are_healed(Bench::at(place)))
+    }),
+    Check::new("never goes back behind its own generation", |place| {
+        Box::pin(a_higher_generation_of_ours_is_ahead(Bench::at(place)))
+    }),
+    Check::new("counts a lost race only if the right document won", |place| {
+        Box::pin(a_lost_race_counts_only_when_the_right_document_won(Bench::at(
+            place,
+        )))
+    }),
+    Check::new("looks after an unknown outcome", |place| {
+        Box::pin(an_unknown_outcome_is_looked_at(Bench::at(place)))
+    }),
+    Check::new("writes only what the state says", |place| {
+        Box::pin(the_authority_decides_what_is_written(Bench::at(place)))
+    }),
+    Check::new("follows a state that moves on", |place| {
+        Box::pin(a_state_that_moves_on_between_the_documents_is_followed(
+            Bench::at(place),
+        ))
+    }),
+    Check::new("creates where absence is hidden", |place| {
+        Box::pin(hidden_absence_is_decided_by_the_create(Bench::at(place)))
+    }),
+    Check::new("trusts only the public copy", |place| {
+        Box::pin(the_public_copy_is_what_counts(Bench::at(place)))
+    }),
+    Check::new("validates a place without writing", |place| {
+        Box::pin(validating_writes_nothing(Bench::at(place)))
+    }),
+];
+
+/// Runs [every check](CHECKS). Each gets a place of its own from `fresh`.
 ///
 /// # Panics
 /// With the promise that was broken.
 pub async fn conformance(fresh: impl Fn() -> Place) {
-    writes_jwks_first_and_only_once(Bench::at(fresh())).await;
-    discovery_never_comes_without_jwks(Bench::at(fresh())).await;
-    writes_only_what_changed(Bench::at(fresh())).await;
-    drift_is_healed(Bench::at(fresh())).await;
-    a_newer_foreign_owner_occupies(Bench::at(fresh())).await;
-    a_foreign_owner_otherwise_is_drift(Bench::at(fresh())).await;
-    generations_that_nobody_drew_are_healed(Bench::at(fresh())).await;
-    a_higher_generation_of_ours_is_ahead(Bench::at(fresh())).await;
-    a_lost_race_counts_only_when_the_right_document_won(Bench::at(fresh())).await;
-    an_unknown_outcome_is_looked_at(Bench::at(fresh())).await;
-    the_authority_decides_what_is_written(Bench::at(fresh())).await;
-    a_state_that_moves_on_between_the_documents_is_followed(Bench::at(fresh())).await;
-    hidden_absence_is_decided_by_the_create(Bench::at(fresh())).await;
-    the_public_copy_is_what_counts(Bench::at(fresh())).await;
-    validating_writes_nothing(Bench::at(fresh())).await;
+    for check in CHECKS {
+        check.run(fresh()).await;
+    }
 }
 
 /// One place, and the publications of one state.

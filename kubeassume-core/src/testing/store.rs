@@ -1,10 +1,12 @@
 //! What every [`DocumentStore`] must do, and two things that a person with access does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 
+use super::Check;
 use crate::publication::{DISCOVERY_CONTENT_TYPE, JWKS_CONTENT_TYPE};
 use crate::store::{
     DocumentPath, DocumentStore, MAX_DOCUMENT_BYTES, NewDocument, Precondition, StoreError, Version,
@@ -13,23 +15,46 @@ use crate::store::{
 const WRITERS: usize = 12;
 const ROUNDS: usize = 20;
 
-/// Runs every check. Each gets a store of its own from `fresh`, which must give an empty one.
+/// The promises, the first of which all others stand on; for a new server it is the first thing to run. Each
+/// wants an empty store.
+pub const CHECKS: [Check<Arc<dyn DocumentStore>>; 8] = [
+    Check::new("refuses a stale write", |store| {
+        Box::pin(async move { refuses_stale_writes(&store).await })
+    }),
+    Check::new("reads back what it wrote", |store| {
+        Box::pin(async move { creates_reads_back_and_updates(&store).await })
+    }),
+    Check::new("keeps headers and metadata", |store| {
+        Box::pin(async move { keeps_headers_and_metadata(&store).await })
+    }),
+    Check::new("takes documents up to the limit", |store| {
+        Box::pin(async move { takes_every_size_up_to_the_limit(&store).await })
+    }),
+    Check::new("lists what is there", |store| {
+        Box::pin(async move { lists_what_is_there(&store).await })
+    }),
+    Check::new("one of many creators wins", |store| {
+        Box::pin(async move { one_of_many_creators_wins(&store).await })
+    }),
+    Check::new("one of many replacers wins", |store| {
+        Box::pin(async move { one_of_many_replacers_wins(&store).await })
+    }),
+    Check::new("validates without a trace", |store| {
+        Box::pin(async move { validating_leaves_nothing_behind(&store).await })
+    }),
+];
+
+/// Runs [every check](CHECKS). Each gets a store of its own from `fresh`, which must give an empty one.
 ///
 /// # Panics
 /// With the promise that the store broke.
-pub async fn conformance<S: DocumentStore>(fresh: impl Fn() -> S) {
-    refuses_stale_writes(&fresh()).await;
-    creates_reads_back_and_updates(&fresh()).await;
-    keeps_headers_and_metadata(&fresh()).await;
-    takes_every_size_up_to_the_limit(&fresh()).await;
-    lists_what_is_there(&fresh()).await;
-    one_of_many_creators_wins(&fresh()).await;
-    one_of_many_replacers_wins(&fresh()).await;
-    validating_leaves_nothing_behind(&fresh()).await;
+pub async fn conformance<S: DocumentStore + 'static>(fresh: impl Fn() -> S) {
+    for check in CHECKS {
+        check.run(Arc::new(fresh())).await;
+    }
 }
 
-/// Proves that the store refuses each kind of stale write. All else stands on this, so that
-/// [`conformance`] begins with it; for a new server it is the first thing to run.
+/// Proves that the store refuses each kind of stale write.
 ///
 /// # Panics
 /// When it does not.

@@ -23,9 +23,6 @@ use crate::contract::{Call, Contract};
 use crate::recorder::{Answer, Recorded, listen, listen_tls, pass_on};
 use crate::{FakeGcs, Testbed};
 
-/// What stands in, for the table.
-const SERVER: &str = "stand-in (Google's discovery documents are the contract)";
-
 /// The server: https and http on ports of their own, both for everything.
 pub struct GoogleFake {
     state: Arc<State>,
@@ -48,8 +45,8 @@ struct State {
 }
 
 impl GoogleFake {
-    /// What stands in, for the table.
-    pub const SERVER: &'static str = SERVER;
+    /// What it is, as rows of the conformance table name it.
+    pub const VERSION: &str = "stand-in (Google's discovery documents are the contract)";
 
     pub(crate) async fn start(bed: &Testbed) -> Self {
         let gcs = bed.fake_gcs().await;

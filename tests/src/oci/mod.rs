@@ -56,6 +56,9 @@ struct State {
 }
 
 impl OciFake {
+    /// What it is, as rows of the conformance table name it.
+    pub const VERSION: &str = "stand-in (OCI SDK is the contract)";
+
     pub(crate) async fn start(bed: &Testbed) -> Self {
         let key = OciKey::new();
         let mut keys = Keys::default();

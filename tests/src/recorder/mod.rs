@@ -8,7 +8,6 @@ mod content;
 mod difference;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -18,9 +17,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
@@ -28,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use self::content::decoded;
 pub use self::content::{Content, Part, query};
 pub use self::difference::{Essence, differences, essence};
-use crate::{Pki, Testbed};
+use crate::Testbed;
 
 /// Of one connection, and not of the request.
 const HOP_BY_HOP: [&str; 5] = [
@@ -178,19 +174,6 @@ pub(crate) async fn pass_on(http: &reqwest::Client, upstream: &str, request: &Re
     }
 }
 
-/// A server certificate of the testbed's CA, with its files in `folder`.
-fn acceptor(pki: &Pki, folder: &Path) -> TlsAcceptor {
-    let leaf = pki.leaf(folder, "tls");
-    let chain = CertificateDer::pem_file_iter(&leaf.cert).expect("a certificate");
-    let chain = chain.collect::<Result<_, _>>().expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(&leaf.key).expect("a key");
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a TLS configuration");
-    TlsAcceptor::from(Arc::new(config))
-}
-
 /// Answers over TLS, with a certificate of the testbed's CA, on a port of `localhost`, until it is aborted or the test's
 /// runtime ends.
 pub async fn listen_tls<F, A>(bed: &Testbed, answer: F) -> (u16, AbortHandle)
@@ -198,8 +181,8 @@ where
     F: Fn(Recorded) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
 {
-    let tls = acceptor(bed.pki(), &bed.path().join(bed.name("server")));
-    serve(Some(tls), answer).await
+    let config = bed.pki().server_config(&bed.path().join(bed.name("server")));
+    serve(Some(TlsAcceptor::from(Arc::new(config))), answer).await
 }
 
 /// Answers plain http on a port of 127.0.0.1, until it is aborted or the test's runtime ends.
