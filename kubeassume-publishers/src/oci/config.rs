@@ -111,7 +111,7 @@ impl OciConfig {
     }
 
     /// `https://HOST[:PORT]` of the server that is asked.
-    pub(super) fn server(&self, region: &str) -> String {
+    pub(crate) fn server(&self, region: &str) -> String {
         self.endpoint.clone().unwrap_or_else(|| object_storage(region))
     }
 
