@@ -222,7 +222,7 @@ async fn a_policy_is_changed_by_who_read_it_last() {
     assert_eq!(again.0, 409);
 
     let target = format!("/storage/v1/b/{BUCKET}/iam");
-    google.bind_behind(BUCKET, "roles/storage.objectAdmin", "user:other@example.com");
+    google.bind_behind(BUCKET, "roles/storage.objectAdmin", "user:other@example.com", 1);
     let (_, policy) = ask(&bed, &google, Method::GET, &target, Value::Null).await;
     let stale = ask(&bed, &google, Method::PUT, &target, policy).await;
     assert_eq!(stale.0, 412, "{stale:?}");

@@ -32,8 +32,8 @@ const ROLES: [(&str, &[&str]); 7] = [
 #[derive(Default)]
 pub(super) struct Buckets {
     buckets: BTreeMap<String, Bucket>,
-    /// What somebody else binds after the next reading of the policy: bucket, role, member.
-    pub(super) behind: Option<(String, String, String)>,
+    /// What somebody else binds after so many more readings of the policy: bucket, role, member.
+    pub(super) behind: Option<(usize, [String; 3])>,
 }
 
 struct Bucket {
@@ -61,12 +61,21 @@ impl Buckets {
             "storage.buckets.setIamPolicy" => bucket.set_policy(&name, &call.body),
             other => refusal(501, "notImplemented", other),
         };
-        if call.id == "storage.buckets.getIamPolicy"
-            && let Some((_, role, member)) = self.behind.take_if(|(other, ..)| *other == name)
-        {
-            bucket.bind(&role, &member);
+        if call.id == "storage.buckets.getIamPolicy" {
+            self.act_behind(&name);
         }
         answer
+    }
+
+    fn act_behind(&mut self, name: &str) {
+        let Some((readings, [bucket, role, member])) = &mut self.behind else {
+            return;
+        };
+        *readings -= usize::from(bucket == name);
+        if *readings == 0 {
+            self.buckets.get_mut(name).expect("the bucket").bind(role, member);
+            self.behind = None;
+        }
     }
 
     /// Whether the policy lets `principal`, or everybody, do this with an object.

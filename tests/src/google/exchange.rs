@@ -51,6 +51,13 @@ impl Exchange {
         }
     }
 
+    /// A token of this principal.
+    pub(super) fn give(&mut self, principal: &str) -> String {
+        let token = new_token("given");
+        self.given.insert(token.clone(), principal.to_owned());
+        token
+    }
+
     /// RFC 8693, with Google's rules:
     /// <https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token>.
     pub(super) fn token(&mut self, request: &Value) -> Answer {
@@ -73,7 +80,8 @@ impl Exchange {
             return wrong("invalid_grant", &why);
         }
         let token = new_token("federated");
-        self.given.insert(token.clone(), trust.principal.clone());
+        let principal = trust.principal.clone();
+        self.given.insert(token.clone(), principal);
         Answer::json(
             200,
             &json!({"access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer", "expires_in": 3599}),

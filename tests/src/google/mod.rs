@@ -126,10 +126,16 @@ impl GoogleFake {
         self.state.buckets().describe(name)
     }
 
-    /// What somebody else does between two requests of ours: the bucket's policy gets this binding, once, after it was
-    /// read the next time.
-    pub fn bind_behind(&self, bucket: &str, role: &str, member: &str) {
-        self.state.buckets().behind = Some((bucket.to_owned(), role.to_owned(), member.to_owned()));
+    /// What somebody else does between two requests of ours: the bucket's policy gets this binding after it was read so
+    /// many times more.
+    pub fn bind_behind(&self, bucket: &str, role: &str, member: &str, readings: usize) {
+        let binding = [bucket, role, member].map(str::to_owned);
+        self.state.buckets().behind = Some((readings, binding));
+    }
+
+    /// An access token of this principal, however it came by it.
+    pub fn token_of(&self, principal: &str) -> String {
+        self.state.exchange.lock().unwrap().give(principal)
     }
 
     /// The server of objects that stands behind it.

@@ -80,11 +80,11 @@ def gcs_bucket(order):
     client = storage(order)
     bucket = client.bucket(order["bucket"])
     bucket.iam_configuration.uniform_bucket_level_access_enabled = True
+    bucket.iam_configuration.public_access_prevention = "inherited"
     for name, value in order["properties"].items():
         setattr(bucket, name, value)
     client.create_bucket(bucket, location=order.get("location"), retry=None)
     policy = bucket.get_iam_policy(requested_policy_version=3, retry=None)
-    policy.version = 3
     for binding in order["bindings"]:
         policy.bindings.append({"role": binding["role"], "members": set(binding["members"])})
     bucket.set_iam_policy(policy, retry=None)
