@@ -1,72 +1,39 @@
 //! Entra ID's token endpoint, as far as workload identity needs it.
 //!
-//! It exchanges any assertion for a token that azurite takes, and remembers what it was asked; it verifies nothing.
-//! There is no machine-readable contract of this endpoint; the form's fields are those of "OAuth 2.0 client
-//! credentials flow", third case (learn.microsoft.com, identity-platform/v2-oauth2-client-creds-grant-flow).
+//! It exchanges any assertion of a complete form for a token, and keeps what it was asked; it verifies nothing. There is
+//! no machine-readable contract of this endpoint: the form is that of "OAuth 2.0 client credentials flow", third case
+//! (learn.microsoft.com, identity-platform/v2-oauth2-client-creds-grant-flow), and `azure-identity` asks it in a test.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
-use tokio_rustls::TlsAcceptor;
 
-use crate::{Azurite, Testbed};
+use crate::Testbed;
+use crate::recorder::{Answer, Content, Recorded, listen_tls};
+
+const JWT: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The server, until it is dropped.
 pub struct Entra {
     port: u16,
-    asked: Arc<Mutex<Vec<SignIn>>>,
+    log: Arc<Mutex<Vec<Recorded>>>,
     listener: AbortHandle,
 }
 
-/// One request for a token.
-#[derive(Clone, Debug)]
-pub struct SignIn {
-    /// The tenant in the path.
-    pub tenant: String,
-    /// The form's fields.
-    pub form: BTreeMap<String, String>,
-}
-
 impl Entra {
-    /// Gives tokens for this storage.
-    pub(crate) async fn start(bed: &Testbed, azurite: &Azurite) -> Self {
-        let folder = bed.path().join(bed.name("entra"));
-        let tls = TlsAcceptor::from(Arc::new(bed.pki().leaf(&folder, "tls").server_config()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let asked: Arc<Mutex<Vec<SignIn>>> = Arc::default();
-        let (token, log) = (azurite.token(), asked.clone());
-        let accepting = tokio::spawn(async move {
-            while let Ok((connection, _)) = listener.accept().await {
-                let (tls, token, log) = (tls.clone(), token.clone(), log.clone());
-                tokio::spawn(async move {
-                    let connection = tls.accept(connection).await.ok()?;
-                    let service = service_fn(move |request| {
-                        let (token, log) = (token.clone(), log.clone());
-                        async move { Ok::<_, Infallible>(answer(request, &token, &log).await) }
-                    });
-                    let serving = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
-                    // A client that goes away is no matter of the server's.
-                    serving.await.ok()
-                });
-            }
-        });
-        Self {
-            port,
-            asked,
-            listener: accepting.abort_handle(),
-        }
+    pub(crate) async fn start(bed: &Testbed, token: &str) -> Self {
+        let log: Arc<Mutex<Vec<Recorded>>> = Arc::default();
+        let (kept, token) = (log.clone(), token.to_owned());
+        let (port, listener) = listen_tls(bed, move |mut request| {
+            let answer = answer(&request, &token);
+            request.status = answer.status;
+            kept.lock().unwrap().push(request);
+            ready(answer)
+        })
+        .await;
+        Self { port, log, listener }
     }
 
     /// `AZURE_AUTHORITY_HOST`.
@@ -74,9 +41,9 @@ impl Entra {
         format!("https://localhost:{}/", self.port)
     }
 
-    /// What was asked so far.
-    pub fn asked(&self) -> Vec<SignIn> {
-        self.asked.lock().unwrap().clone()
+    /// What was asked since the last call, in order.
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.log.lock().unwrap())
     }
 }
 
@@ -86,46 +53,29 @@ impl Drop for Entra {
     }
 }
 
-async fn answer(request: Request<Incoming>, token: &str, log: &Mutex<Vec<SignIn>>) -> Response<Full<Bytes>> {
-    let respond = |status: u16, body: serde_json::Value| {
-        Response::builder()
-            .status(status)
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.to_string())))
-            .expect("a response")
-    };
-    let (head, body) = request.into_parts();
-    let tenant = head
-        .uri
+fn answer(request: &Recorded, token: &str) -> Answer {
+    let wrong =
+        |error: &str, code: &str| Answer::json(400, &json!({"error": error, "error_description": code}));
+    let tenant = request
         .path()
         .trim_start_matches('/')
         .strip_suffix("/oauth2/v2.0/token");
-    let (Some(tenant), "POST") = (tenant, head.method.as_str()) else {
-        return respond(404, json!({"error": "invalid_request"}));
+    if request.method != "POST" || tenant.is_none_or(|tenant| tenant.is_empty() || tenant.contains('/')) {
+        return Answer::json(404, &json!({"error": "invalid_request"}));
+    }
+    let Content::Form(form) = request.content() else {
+        return wrong("invalid_request", "AADSTS900144: the body must be a form");
     };
-    let Ok(body) = body.collect().await else {
-        return respond(400, json!({"error": "invalid_request"}));
-    };
-    let body = body.to_bytes();
-    let url = format!("https://localhost/?{}", String::from_utf8_lossy(&body));
-    let form: BTreeMap<String, String> = reqwest::Url::parse(&url)
-        .map(|url| url.query_pairs().into_owned().collect())
-        .unwrap_or_default();
-    let complete = ["client_id", "client_assertion", "scope"]
-        .iter()
-        .all(|name| form.get(*name).is_some_and(|value| !value.is_empty()));
-    log.lock().unwrap().push(SignIn {
-        tenant: tenant.to_owned(),
-        form,
-    });
-    match complete {
-        true => respond(
+    let field = |name: &str| form.get(name).map_or("", String::as_str);
+    match () {
+        () if field("grant_type") != "client_credentials" => wrong("unsupported_grant_type", "AADSTS70003"),
+        () if field("client_assertion_type") != JWT => wrong("invalid_request", "AADSTS90014"),
+        () if field("client_assertion").split('.').count() != 3 => wrong("invalid_client", "AADSTS50027"),
+        () if field("client_id").is_empty() => wrong("invalid_request", "AADSTS900144"),
+        () if !field("scope").ends_with("/.default") => wrong("invalid_scope", "AADSTS70011"),
+        () => Answer::json(
             200,
-            json!({"token_type": "Bearer", "expires_in": 3599, "access_token": token}),
-        ),
-        false => respond(
-            400,
-            json!({"error": "invalid_request", "error_description": "AADSTS900144"}),
+            &json!({"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": token}),
         ),
     }
 }

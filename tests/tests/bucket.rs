@@ -393,15 +393,15 @@ async fn gcs_creates_a_bucket_and_refuses_one_with_something_in_it() {
     let bed = Testbed::new("bucket-gcs");
     let gcs = bed.fake_gcs().await;
     let arguments = |bucket: &'static str| {
-        let endpoint = gcs.front().to_owned();
+        let ca_file = bed.pki().ca_file().to_str().unwrap().to_owned();
         move |more: &[&str]| {
             let fixed = [
                 "--bucket",
                 bucket,
                 "--project",
                 "acme-keys",
-                "--endpoint",
-                &endpoint,
+                "--cacert",
+                &ca_file,
                 "--writer",
                 "publisher@acme-keys.iam.gserviceaccount.com",
             ];
@@ -415,10 +415,11 @@ async fn gcs_creates_a_bucket_and_refuses_one_with_something_in_it() {
     let run = async |bucket: &'static str, more: &[&str]| {
         let arguments = arguments(bucket)(more);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        create("gcs", &arguments, &[]).await
+        create("gcs", &arguments, &[("STORAGE_EMULATOR_HOST", gcs.front().url())]).await
     };
     let writes = || {
-        gcs.requests()
+        gcs.front()
+            .requests()
             .iter()
             .filter(|request| request.method != "GET")
             .count()

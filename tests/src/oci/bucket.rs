@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Answer, OCI_BUCKET, OCI_NAMESPACE, OciRequest};
+use super::{OCI_BUCKET, OCI_NAMESPACE, refusal};
+use crate::recorder::{Answer, Recorded, query};
 
 pub(super) struct Bucket {
     pub(super) exists: bool,
@@ -50,7 +51,7 @@ impl Bucket {
     }
 
     /// Each operation under the one lock: what a precondition saw is what is replaced.
-    pub(super) fn serve(&mut self, operation: &str, place: &[String], request: &OciRequest) -> Answer {
+    pub(super) fn serve(&mut self, operation: &str, place: &[String], request: &Recorded) -> Answer {
         if operation == "create_bucket" {
             return self.create(place, request);
         }
@@ -83,10 +84,10 @@ impl Bucket {
         }
     }
 
-    fn create(&mut self, place: &[String], request: &OciRequest) -> Answer {
+    fn create(&mut self, place: &[String], request: &Recorded) -> Answer {
         let details: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         if place != [OCI_NAMESPACE] || !self.granted.contains("BUCKET_CREATE") {
-            return Answer::error(
+            return refusal(
                 404,
                 "BucketNotFound",
                 "There is no such compartment, or you are not authorized",
@@ -94,10 +95,10 @@ impl Bucket {
         }
         if self.exists {
             let text = format!("Either the bucket '{OCI_BUCKET}' already exists or you are not authorized");
-            return Answer::error(409, "BucketAlreadyExists", &text);
+            return refusal(409, "BucketAlreadyExists", &text);
         }
         if details["name"] != OCI_BUCKET {
-            return Answer::error(400, "InvalidBucketName", "the stand-in has one bucket");
+            return refusal(400, "InvalidBucketName", "the stand-in has one bucket");
         }
         self.exists = true;
         self.properties = properties();
@@ -105,10 +106,10 @@ impl Bucket {
         self.answer()
     }
 
-    fn update(&mut self, request: &OciRequest) -> Answer {
+    fn update(&mut self, request: &Recorded) -> Answer {
         let wanted = request.headers.get("if-match").map(String::as_str);
         if wanted.is_some_and(|wanted| self.properties["etag"] != wanted) {
-            return Answer::error(412, "IfMatchFailed", "The If-Match header did not match");
+            return refusal(412, "IfMatchFailed", "The If-Match header did not match");
         }
         self.set(&serde_json::from_slice(&request.body).unwrap_or_default());
         self.answer()
@@ -143,7 +144,7 @@ impl Bucket {
         answer
     }
 
-    fn put(&mut self, name: &str, request: &OciRequest) -> Answer {
+    fn put(&mut self, name: &str, request: &Recorded) -> Answer {
         if let Some(refused) = self.precondition(name, request) {
             return refused;
         }
@@ -165,7 +166,7 @@ impl Bucket {
         answer
     }
 
-    fn delete(&mut self, name: &str, request: &OciRequest) -> Answer {
+    fn delete(&mut self, name: &str, request: &Recorded) -> Answer {
         if !self.objects.contains_key(name) {
             return no_object(name);
         }
@@ -176,33 +177,25 @@ impl Bucket {
         Answer::new(204, "")
     }
 
-    fn precondition(&self, name: &str, request: &OciRequest) -> Option<Answer> {
+    fn precondition(&self, name: &str, request: &Recorded) -> Option<Answer> {
         let there = self.objects.get(name).map(|object| object.etag.as_str());
         let header = |name: &str| request.headers.get(name).map(String::as_str);
         if let Some(wanted) = header("if-match")
             && there != Some(wanted)
         {
-            return Some(Answer::error(
-                412,
-                "IfMatchFailed",
-                "The If-Match header did not match",
-            ));
+            return Some(refusal(412, "IfMatchFailed", "The If-Match header did not match"));
         }
         match header("if-none-match") {
             Some("*") if there.is_some() => {
                 let text = "The If-None-Match header is '*' and there is such an object";
-                Some(Answer::error(412, "IfNoneMatchFailed", text))
+                Some(refusal(412, "IfNoneMatchFailed", text))
             }
             Some("*") | None => None,
-            Some(_) => Some(Answer::error(
-                400,
-                "InvalidParameter",
-                "The only valid value is '*'",
-            )),
+            Some(_) => Some(refusal(400, "InvalidParameter", "The only valid value is '*'")),
         }
     }
 
-    fn list(&self, request: &OciRequest) -> Answer {
+    fn list(&self, request: &Recorded) -> Answer {
         let query: BTreeMap<String, String> = query(&request.target);
         let prefix = query.get("prefix").map_or("", String::as_str);
         let start = query.get("start").cloned().unwrap_or_default();
@@ -246,11 +239,11 @@ fn hidden() -> Answer {
     let text = format!(
         "Either the bucket named '{OCI_BUCKET}' does not exist in the namespace '{OCI_NAMESPACE}' or you are not authorized"
     );
-    Answer::error(404, "BucketNotFound", &text)
+    refusal(404, "BucketNotFound", &text)
 }
 
 fn no_object(name: &str) -> Answer {
-    Answer::error(404, "ObjectNotFound", &format!("There is no object '{name}'"))
+    refusal(404, "ObjectNotFound", &format!("There is no object '{name}'"))
 }
 
 /// Never used twice.
@@ -264,38 +257,4 @@ fn etag() -> String {
         b >> 48,
         b & 0xffff_ffff_ffff
     )
-}
-
-/// The parameters of a query, decoded.
-pub(super) fn query(target: &str) -> BTreeMap<String, String> {
-    let (_, query) = target.split_once('?').unwrap_or((target, ""));
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(name), decoded(&value.replace('+', " ")))
-        })
-        .collect()
-}
-
-/// Percent-decoded.
-pub(super) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = after
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (first, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

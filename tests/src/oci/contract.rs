@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::bucket::{decoded, query};
-use super::{OciRequest, sdk};
+use crate::recorder::{Recorded, decoded, query};
+use crate::sdk;
 
 /// The operations' methods, paths, headers and queries, and the models of what they answer, out of the code that
 /// Oracle generates from its definition of the interface.
@@ -76,7 +76,7 @@ impl Contract {
         fits.find_map(|(name, operation)| Some((name.as_str(), parameters(&operation.path, path)?)))
     }
 
-    pub(super) fn check_request(&self, name: &str, request: &OciRequest) -> Vec<String> {
+    pub(super) fn check_request(&self, name: &str, request: &Recorded) -> Vec<String> {
         let operation = &self.operations[name];
         let known = |header: &str| {
             TRANSPORT.contains(&header)

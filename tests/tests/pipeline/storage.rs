@@ -31,7 +31,7 @@ impl Storage {
     pub(crate) async fn azure(bed: &Testbed) -> Self {
         let azurite = bed.azurite().await;
         azurite.public_container(BUCKET).await;
-        let entra = bed.entra(&azurite).await;
+        let entra = bed.entra(&azurite.token()).await;
         Self::Azure(azurite, entra)
     }
 
@@ -62,8 +62,8 @@ impl Storage {
                 "bucket": BUCKET, "region": gateway.region(), "endpoint": gateway.url(), "forcePathStyle": true,
                 "prefix": PREFIX,
             }}),
-            Self::Gcs(gcs) => json!({"type": "gcs", "gcs": {
-                "bucket": BUCKET, "endpoint": gcs.front(), "prefix": PREFIX, "publicURL": public_url,
+            Self::Gcs(_) => json!({"type": "gcs", "gcs": {
+                "bucket": BUCKET, "prefix": PREFIX, "publicURL": public_url,
             }}),
             Self::Azure(azurite, _) => json!({"type": "azure", "azure": {
                 "storageAccount": azurite.account(), "container": BUCKET, "endpoint": azurite.url(),
@@ -85,7 +85,7 @@ impl Storage {
         };
         match self {
             Self::S3(gateway) => gateway.environment().into(),
-            Self::Gcs(_) => Vec::new(),
+            Self::Gcs(gcs) => vec![("STORAGE_EMULATOR_HOST", gcs.front().url())],
             Self::Azure(_, entra) => vec![
                 ("AZURE_AUTHORITY_HOST", entra.url()),
                 (
@@ -126,7 +126,13 @@ impl Storage {
                 let put = |key: &&str| gateway.successful_puts(&format!("{BUCKET}/{key}"));
                 BOTH.iter().map(|key| put(&key)).sum()
             }
-            Self::Gcs(gcs) => count(gcs.requests().into_iter().map(|r| (r.method, r.status)).collect()),
+            Self::Gcs(gcs) => count(
+                gcs.front()
+                    .requests()
+                    .into_iter()
+                    .map(|r| (r.method, r.status))
+                    .collect(),
+            ),
             Self::Azure(azurite, _) => {
                 let of_blobs = azurite
                     .access_log()

@@ -386,6 +386,9 @@ fn said<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> Strin
                 printable(message)
             )
         }
+        (Some(raw), None) if raw.status().is_success() => {
+            format!("its answer cannot be read: {}", causes(error))
+        }
         (Some(raw), None) => format!("HTTP status {}", raw.status().as_u16()),
         (None, _) => causes(error),
     }
