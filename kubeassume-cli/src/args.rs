@@ -12,7 +12,7 @@ Exit codes:
   0  done, and the answer is yes
   1  failed, or the answer is no
   2  the command line was not understood
-  3  publish kept keys that only the public copy has
+  3  publish kept keys that only the public copy has; bucket create left something to do
 
 Colour appears on terminals only; NO_COLOR turns it off.";
 
@@ -26,6 +26,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "bucket")]
+    #[command(arg_required_else_help = true)]
+    Bucket(crate::bucket::BucketCommand),
     /// Watch key rotations go through, without a cluster and without a cloud
     #[cfg(feature = "demo")]
     Demo(crate::demo::Demo),
@@ -51,6 +54,8 @@ impl Cli {
     /// Whatever the command could not do.
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self.command {
+            #[cfg(feature = "bucket")]
+            Command::Bucket(bucket) => bucket.run(),
             #[cfg(feature = "demo")]
             Command::Demo(demo) => demo.run(),
             #[cfg(feature = "kube")]

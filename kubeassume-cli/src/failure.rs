@@ -13,6 +13,9 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 /// `publish` kept keys that only the public copy has.
 #[cfg(feature = "kube")]
 pub(crate) const EXIT_KEPT: u8 = 3;
+/// `bucket create` left something to do, as it was asked to.
+#[cfg(feature = "bucket")]
+pub(crate) const EXIT_TO_DO: u8 = 3;
 
 /// Why a command did not succeed. Holds text for people only; never a token or a credential.
 #[derive(Debug)]
@@ -37,6 +40,12 @@ impl Failure {
     /// A command line that clap accepts and that still makes no sense: exit code 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(message).code(EXIT_USAGE)
+    }
+
+    /// No failure: an answer that has been printed and is not 0.
+    #[cfg(feature = "bucket")]
+    pub(crate) fn answered(code: u8) -> Self {
+        Self::new("").code(code)
     }
 
     /// Adds an error and all that caused it.
@@ -88,6 +97,9 @@ impl Failure {
 
     /// Writes it to standard error; in colour only on a terminal.
     pub(crate) fn report(&self) {
+        if self.message.is_empty() {
+            return;
+        }
         let colour = io::stderr().is_terminal() && colour_allowed();
         // Nobody is left to tell when standard error is closed too.
         let _ = io::stderr().write_all(self.render(colour).as_bytes());

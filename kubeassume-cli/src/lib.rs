@@ -8,6 +8,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | none | `jwks`, `verify`, `completions` |
+//! | `bucket` | `bucket`: the place to publish to, in each of the four clouds |
 //! | `azure` | `publish` to Azure Blob Storage |
 //! | `demo` | `demo`: the whole pipeline in one process, without a cluster or a cloud |
 //! | `kube` | `publish` and `status` |
@@ -18,9 +19,11 @@
 //! # Exit codes
 //!
 //! 0: done, and the answer is yes. 1: failed, or the answer is no. 2: the command line was not understood.
-//! 3: `publish` kept keys that only the public copy has.
+//! 3: `publish` kept keys that only the public copy has, or `bucket create` left something to do.
 
 mod args;
+#[cfg(feature = "bucket")]
+mod bucket;
 #[cfg(feature = "kube")]
 mod cluster;
 mod completions;

@@ -123,6 +123,59 @@ fn leaves_another_issuer_s_place_alone() {
 }
 
 #[test]
+fn a_mirror_that_is_broken_holds_back_nothing_else() {
+    let (place, key) = (Place::new(), SigningKey::new("a"));
+    place.serve("api-server-1.json", &key);
+    let copies = tempfile::tempdir().unwrap();
+    let mirror = Site::of(copies.path());
+    let config = format!(
+        "issuer: {issuer}
+source: {{directory: {keys}}}
+publishers:
+- {{type: file, mirror: true, file: {{path: {copies}, publicURL: \"{mirror}\"}}}}
+- {{type: file, file: {{path: {public}}}}}
+tls: {{caFile: {ca}}}
+",
+        issuer = place.site.url,
+        keys = place.keys.path().display(),
+        copies = copies.path().display(),
+        mirror = mirror.url,
+        public = place.public.path().display(),
+        // Two sites, two authorities; the file has both.
+        ca = place.site.file(
+            "roots.pem",
+            &[place.site.ca(), mirror.ca()]
+                .map(|ca| std::fs::read_to_string(ca).unwrap())
+                .concat()
+        ),
+    );
+    let config = place.site.file("config.yaml", &config);
+    let publish = || run(&["publish", "--config", &config, "--once"]);
+
+    let blocked = copies.path().join("openid");
+    std::fs::write(&blocked, "in the way").unwrap();
+    let ended = publish();
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(
+        ended.stderr.contains(copies.path().to_str().unwrap()),
+        "{ended:?}"
+    );
+    assert!(
+        place.jwks().contains("\"a\""),
+        "the other place has it all the same"
+    );
+
+    std::fs::remove_file(&blocked).unwrap();
+    let ended = publish();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for document in ["openid/v1/jwks", ".well-known/openid-configuration"] {
+        let [here, there] =
+            [&place.public, &copies].map(|folder| std::fs::read(folder.path().join(document)).unwrap());
+        assert_eq!(here, there, "{document}");
+    }
+}
+
+#[test]
 fn names_every_mistake_of_a_configuration() {
     let place = Place::new();
     let config = place.site.file(

@@ -99,11 +99,11 @@ impl Metrics {
         self.public_copy_age.clear();
         let now = self.clock.monotonic();
         for (location, sink) in &status.sinks {
-            if let Some(verified) = sink.verified {
-                let labels = publisher_labels(&sink.kind, location);
-                let age = now.saturating_sub(verified).as_secs_f64();
-                self.public_copy_age.get_or_create(&labels).set(age);
-            }
+            // The clock began with the replica: what was never verified grows old too, and no alert misses it.
+            let age = now.saturating_sub(sink.verified.unwrap_or_default());
+            self.public_copy_age
+                .get_or_create(&publisher_labels(&sink.kind, location))
+                .set(age.as_secs_f64());
         }
         self.reachable.clear();
         for (endpoint, error) in &status.endpoints {
@@ -152,7 +152,7 @@ impl Metrics {
         );
         registry.register(
             "kubeassume_public_copy_age_seconds",
-            "How long ago the public copy was last verified",
+            "How long ago the public copy was last verified; before the first time, since the replica started",
             self.public_copy_age.clone(),
         );
         registry.register(
@@ -173,7 +173,7 @@ impl Metrics {
         self
     }
 
-    fn published(&self, publisher: Labels<2>, took: Duration, success: bool) {
+    fn published(&self, publisher: &Labels<2>, took: Duration, success: bool) {
         let status = if success { "success" } else { "error" };
         self.sync
             .get_or_create(&with_status(status, publisher.clone()))
@@ -181,9 +181,9 @@ impl Metrics {
         self.took("publish", took);
         if success {
             let now = self.clock.now().as_second();
-            self.last_publish.get_or_create(&publisher).set(now);
+            self.last_publish.get_or_create(publisher).set(now);
         } else {
-            self.publish_errors.get_or_create(&publisher).inc();
+            self.publish_errors.get_or_create(publisher).inc();
         }
     }
 
@@ -213,14 +213,14 @@ impl Observer for Metrics {
             } => {
                 self.foreign
                     .inc_by(u64::try_from(published.foreign.len()).unwrap_or(u64::MAX));
-                self.published(publisher_labels(publisher, location), *took, true);
+                self.published(&publisher_labels(publisher, location), *took, true);
             }
             Notice::PublishFailed {
                 publisher,
                 location,
                 took,
                 ..
-            } => self.published(publisher_labels(publisher, location), *took, false),
+            } => self.published(&publisher_labels(publisher, location), *took, false),
             Notice::ReadBack {
                 verification: Verification::Failed(error),
                 ..

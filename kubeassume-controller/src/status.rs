@@ -72,13 +72,4 @@ impl Status {
             })
             .collect()
     }
-
-    /// How long ago the oldest sink's public copy was verified.
-    pub fn public_copy_age(&self, now: Duration) -> Option<Duration> {
-        self.sinks
-            .values()
-            .map(|sink| sink.verified.map(|at| now.saturating_sub(at)))
-            .max()
-            .flatten()
-    }
 }

@@ -6,6 +6,23 @@ use serde::{Deserialize, Deserializer};
 
 use crate::Invalid;
 
+/// A configured value as a message repeats it: in quotes, not too long, and not at all when it looks like more
+/// than a name: connection strings, signed URLs and keys are pasted into the wrong field.
+pub fn shown(value: &str) -> String {
+    const SECRET: [&str; 6] = [
+        "AccountKey=",
+        "SharedAccess",
+        "sig=",
+        "-----BEGIN",
+        "\"private_key\"",
+        "@",
+    ];
+    match SECRET.iter().any(|mark| value.contains(mark)) {
+        true => "a text that may hold a secret (not repeated here)".to_owned(),
+        false => format!("{:?}", value.chars().take(160).collect::<String>()),
+    }
+}
+
 /// What goes before the keys in a bucket.
 pub(crate) fn check_prefix(field: &'static str, prefix: &str) -> Result<(), Invalid> {
     if DocumentPath::new(prefix).is_some() {
@@ -15,7 +32,8 @@ pub(crate) fn check_prefix(field: &'static str, prefix: &str) -> Result<(), Inva
         field,
         format!(
             "must be segments of letters, digits, '.', '_' and '-' with a slash between them and none at \
-             the ends, not {prefix:?}"
+             the ends, which no client encodes (RFC 3986, section 2.3), not {}",
+            shown(prefix)
         ),
     ))
 }
@@ -23,7 +41,7 @@ pub(crate) fn check_prefix(field: &'static str, prefix: &str) -> Result<(), Inva
 /// Where the public reads: an issuer.
 pub(crate) fn parse_public_url(field: &'static str, text: &str) -> Result<IssuerUrl, Invalid> {
     text.parse()
-        .map_err(|error| Invalid::new(field, format!("{text:?} cannot be an issuer: {error}")))
+        .map_err(|error| Invalid::new(field, format!("{} cannot be an issuer: {error}", shown(text))))
 }
 
 /// `HOST[:PORT]` of an endpoint.
@@ -36,8 +54,9 @@ pub(crate) fn endpoint_host(field: &'static str, endpoint: &str) -> Result<Strin
     match parsed {
         Some(url) if url.path().is_empty() => Ok(url.authority().to_owned()),
         _ => {
+            let endpoint = shown(endpoint);
             let rule =
-                format!("must be https://HOST[:PORT] (or http) without anything behind, not {endpoint:?}");
+                format!("must be https://HOST[:PORT] (or http) without anything behind, not {endpoint}");
             Err(Invalid::new(field, rule))
         }
     }

@@ -14,10 +14,14 @@
 //! | `oci` | `oci::OciStore`: Oracle Cloud's Object Storage | `if-none-match: *`, `if-match: <ETag>` |
 //! | `s3` | `s3::S3Store`: Amazon S3 and compatible servers | `If-None-Match: *`, `If-Match: <ETag>` |
 //!
+//! With feature `bucket` (and so the four clouds') `bucket::Bucket` makes the place ready to publish to.
+//!
 //! No feature is on by default. [`open`] makes a publisher of a [`PublisherConfig`]; a kind that was not
 //! built in is an error that names the missing feature.
 
 pub mod azure;
+#[cfg(feature = "bucket")]
+pub mod bucket;
 pub mod endpoint;
 mod fields;
 pub mod file;
@@ -32,6 +36,7 @@ mod patience;
 mod probe;
 pub mod s3;
 
+pub use fields::shown;
 pub use open::{Invalid, OpenError, Options, PublisherConfig, Tls, open};
 #[cfg(any(feature = "azure", feature = "gcs", feature = "oci", feature = "s3"))]
 pub use patience::Patience;

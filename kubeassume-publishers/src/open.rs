@@ -45,9 +45,9 @@ pub struct Tls {
 pub struct Options {
     /// Spreads the retries of replicas: different on each.
     pub seed: u64,
-    /// See [`StorePublisher::take_over`](kubeassume_core::publisher::StorePublisher::take_over).
+    /// See [`StorePublisher::take_over`](kubeassume_core::StorePublisher::take_over).
     pub take_over: bool,
-    /// See [`StorePublisher::mirror`](kubeassume_core::publisher::StorePublisher::mirror).
+    /// See [`StorePublisher::mirror`](kubeassume_core::StorePublisher::mirror).
     pub mirror: bool,
 }
 

@@ -5,7 +5,10 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::relying_party::RelyingParty;
-use crate::{ApiServer, ApiServerConfig, Azurite, Etcd, FakeGcs, Launch, OciFake, Pki, Versitygw};
+use crate::{
+    ApiServer, ApiServerConfig, Azurite, Entra, Etcd, FakeGcs, GoogleFake, Launch, Moto, OciFake, Pki,
+    Versitygw,
+};
 
 /// What a test starts from; declare it first, so that it goes last.
 #[derive(Debug)]
@@ -68,14 +71,34 @@ impl Testbed {
         Azurite::start(self).await
     }
 
+    /// Starts Entra ID's token endpoint, which gives this token.
+    pub async fn entra(&self, token: &str) -> Entra {
+        Entra::start(self, token).await
+    }
+
     /// Starts an S3 server with TLS, empty.
     pub async fn versitygw(&self) -> Versitygw {
-        Versitygw::start(self).await
+        Versitygw::start(self, false).await
+    }
+
+    /// As [`versitygw`](Self::versitygw), with versions and a [user](Versitygw::writer) who is no administrator.
+    pub async fn shared_versitygw(&self) -> Versitygw {
+        Versitygw::start(self, true).await
     }
 
     /// Starts a server of Google Cloud Storage's JSON interface, empty.
     pub async fn fake_gcs(&self) -> FakeGcs {
         FakeGcs::start(self).await
+    }
+
+    /// Starts a stand-in for Google Cloud, with fake-gcs-server for the objects and no bucket.
+    pub async fn google(&self) -> GoogleFake {
+        GoogleFake::start(self).await
+    }
+
+    /// Starts a second S3 server, empty, with an STS.
+    pub async fn moto(&self) -> Moto {
+        Moto::start(self).await
     }
 
     /// Starts a stand-in for Oracle Cloud, with an empty bucket that the public may read.

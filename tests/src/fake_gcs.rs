@@ -6,8 +6,9 @@
 use serde_json::{Value, json};
 use xtask::testbed::Server;
 
+use crate::fault_proxy::{Answer, FaultProxy};
 use crate::fault_proxy::{Incoming, Upstream};
-use crate::{Answer, FaultProxy, Process, Testbed, etcd, free_port, server};
+use crate::{Process, Testbed, etcd, free_port, server};
 
 /// A storage server on a port that it keeps; its objects live as long as it does.
 #[derive(Debug)]

@@ -25,5 +25,5 @@ pub fn free_port() -> u16 {
 
 /// Whether a server that ended says in its log that somebody else has its port.
 pub(crate) fn taken(log: &str) -> bool {
-    log.contains("address already in use")
+    log.to_ascii_lowercase().contains("address already in use")
 }

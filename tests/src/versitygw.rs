@@ -14,6 +14,7 @@ use crate::{Launch, Leaf, Process, Testbed, etcd, free_port, server};
 
 /// The health endpoint's path, which takes the bucket name away.
 const HEALTH: &str = "/testbed-health";
+const WRITER: (&str, &str) = ("AKIAWRITER", "the-writers-own-secret-access-key");
 
 /// An S3 server on a port that it keeps through restarts; its objects survive them too.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Versitygw {
     ca_pem: String,
     http: reqwest::Client,
     read_only: bool,
+    /// It has a user who is no administrator, and keeps versions.
+    shared: bool,
 }
 
 /// One request in the access log.
@@ -48,12 +51,15 @@ impl Versitygw {
     /// What it is, as rows of the conformance table name it.
     pub const VERSION: &str = "versitygw 1.8.0";
 
-    pub(crate) async fn start(bed: &Testbed) -> Self {
+    pub(crate) async fn start(bed: &Testbed, shared: bool) -> Self {
         let name = bed.name("versitygw");
         let folder = bed.path().join(&name);
-        for part in ["objects", "metadata"] {
+        for part in ["objects", "metadata", "versions", "users"] {
             std::fs::create_dir(folder.join(part)).expect("a folder for the S3 server");
         }
+        let users =
+            json!({"accessAccounts": {WRITER.0: {"access": WRITER.0, "secret": WRITER.1, "role": "user"}}});
+        std::fs::write(folder.join("users/users.json"), users.to_string()).expect("the S3 server's users");
         let mut gateway = Self {
             process: None,
             port: 0,
@@ -64,6 +70,7 @@ impl Versitygw {
             ca_pem: bed.pki().ca_pem().to_owned(),
             http: bed.http(),
             read_only: false,
+            shared,
             folder,
             name,
         };
@@ -93,6 +100,12 @@ impl Versitygw {
     /// Secret access key of the administrator.
     pub fn secret_key(&self) -> &str {
         &self.secret_key
+    }
+
+    /// Access key id and secret of a user who may do what bucket policies grant; a
+    /// [shared](Testbed::shared_versitygw) server has one.
+    pub fn writer(&self) -> (&'static str, &'static str) {
+        WRITER
     }
 
     /// What the SDK's own credential chain finds, for a program that writes here; nothing of the machine's.
@@ -146,6 +159,11 @@ impl Versitygw {
 
     /// An S3 client as its administrator, path style, one attempt a call.
     pub fn client(&self) -> Client {
+        self.client_of(self.access_key(), self.secret_key())
+    }
+
+    /// As [`client`](Self::client), of somebody else.
+    pub fn client_of(&self, access: &str, secret: &str) -> Client {
         let roots = TrustStore::empty().with_pem_certificate(self.ca_pem.as_bytes());
         let tls = TlsContext::builder()
             .with_trust_store(roots)
@@ -160,7 +178,7 @@ impl Versitygw {
             .region(Region::new(self.region()))
             .endpoint_url(self.url())
             .force_path_style(true)
-            .credentials_provider(Credentials::new(self.access_key(), self.secret_key(), None, None, "testbed"))
+            .credentials_provider(Credentials::new(access, secret, None, None, "testbed"))
             .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
             // Otherwise the objects keep a Content-Encoding of aws-chunked.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -235,6 +253,7 @@ impl Versitygw {
             .env("ROOT_SECRET_KEY", self.secret_key())
             .args(["--port", &format!("127.0.0.1:{}", self.port), "--health", HEALTH])
             .args(self.read_only.then_some("--readonly"))
+            .args(self.shared.then(|| format!("--iam-dir={}", self.folder.join("users").display())))
             .arg("--cert")
             .arg(&self.leaf.cert)
             .arg("--key")
@@ -242,6 +261,7 @@ impl Versitygw {
             // Absolute paths, as it changes directory; the sidecar's may not begin with the root's.
             .args(["posix", "--sidecar"])
             .arg(self.folder.join("metadata"))
+            .args(self.shared.then(|| format!("--versioning-dir={}", self.folder.join("versions").display())))
             .arg(self.folder.join("objects"))
     }
 }

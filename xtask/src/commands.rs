@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use xtask::conformance::{self, Table};
+use xtask::conformance::{self, Program, Table};
 use xtask::testbed::{self, Server};
 
 use crate::step::{Outcome, cargo, output, run};
@@ -58,8 +58,10 @@ pub(crate) fn conformance(arguments: &[String]) -> Outcome {
         _ => return Err("conformance takes nothing, or `-o json`".into()),
     };
     let programs = conformance::programs().map_err(|error| format!("tests/tests: {error}"))?;
-    let test = |programs: &[String]| {
-        let named = programs.iter().flat_map(|program| ["--test", program]);
+    let test = |programs: &[Program]| {
+        let named = programs
+            .iter()
+            .flat_map(|program| ["--test", program.name.as_str()]);
         cargo(["test", "-p", "kubeassume-tests"].into_iter().chain(named))
     };
     let folder = binaries()?;
@@ -68,8 +70,10 @@ pub(crate) fn conformance(arguments: &[String]) -> Outcome {
     fs::write(&rows, "").map_err(|error| format!("{}: {error}", rows.display()))?;
     let mut complaints = Vec::new();
     for program in &programs {
-        eprintln!("== {program}");
+        eprintln!("== {}", program.name);
         let output = test(std::slice::from_ref(program))
+            .arg("--")
+            .args(&program.modules)
             .env("KUBEASSUME_BIN_DIR", &folder)
             .env(conformance::FILE_VARIABLE, &rows)
             .output()
@@ -78,7 +82,7 @@ pub(crate) fn conformance(arguments: &[String]) -> Outcome {
             for text in [&output.stdout, &output.stderr] {
                 eprint!("{}", String::from_utf8_lossy(text));
             }
-            complaints.push(format!("the test program {program} failed, see above"));
+            complaints.push(format!("the test program {} failed, see above", program.name));
         }
     }
     let table = Table::read(&rows)?;

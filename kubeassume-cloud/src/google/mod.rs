@@ -32,6 +32,8 @@ use crate::token;
 
 /// Objects in Cloud Storage, to read and write; not who may.
 pub const STORAGE_READ_WRITE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
+/// Buckets and objects in Cloud Storage, and who may read and write them.
+pub const STORAGE_FULL_CONTROL: &str = "https://www.googleapis.com/auth/devstorage.full_control";
 
 /// Which of the credentials that are found count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -130,8 +130,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Code and message, as Google (`{"error": {"errors": [{"reason"}], "status", "message"}}`), OCI
-/// (`{"code", "message"}`) and OAuth 2 (RFC 6749 section 5.2) give them, or plain text.
+/// Code and message, as Google (`{"error": {"errors": [{"reason"}], "status", "message"}}`), Azure's Resource
+/// Manager (`{"error": {"code", "message"}}`), OCI (`{"code", "message"}`) and OAuth 2 (RFC 6749 section 5.2) give them, or plain text.
 pub(crate) fn explanation(body: &[u8]) -> (String, String) {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
@@ -144,6 +144,8 @@ pub(crate) fn explanation(body: &[u8]) -> (String, String) {
     match body.get("error") {
         Some(error @ Value::Object(_)) => {
             let reason = error.pointer("/errors/0/reason").or_else(|| error.get("status"));
+            // Google's `code` is the status again, a number.
+            let reason = reason.or_else(|| error.get("code"));
             (text(reason), text(error.get("message")))
         }
         Some(code @ Value::String(_)) => (text(Some(code)), text(body.get("error_description"))),
@@ -190,6 +192,11 @@ mod tests {
             (
                 r#"{"error":{"code":403,"message":"no","status":"PERMISSION_DENIED"}}"#,
                 "PERMISSION_DENIED",
+                "no",
+            ),
+            (
+                r#"{"error":{"code":"AuthorizationFailed","message":"no"}}"#,
+                "AuthorizationFailed",
                 "no",
             ),
             (

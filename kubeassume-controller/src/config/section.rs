@@ -99,21 +99,18 @@ impl Section {
         Self::new(path, about, fields)
     }
 
-    /// The mappings in a list; an absent one is empty.
-    pub(super) fn sections(&mut self, name: &'static str, about: &'static str) -> Vec<Self> {
+    /// The mappings in a list; an absent one is empty, and `None` one that is no list of mappings.
+    pub(super) fn sections(&mut self, name: &'static str, about: &'static str) -> Option<Vec<Self>> {
+        const FIX: &str = "begin each entry with `- type: …`";
         let items = match self.take(name, Kind::Mappings, Absent::Unset, about) {
-            None => return Vec::new(),
+            None => return Some(Vec::new()),
             Some(Value::Array(items)) => items,
             Some(other) => {
-                self.wrong_kind(
-                    name,
-                    "a list of mappings",
-                    &other,
-                    "begin each entry with `- type: …`",
-                );
-                return Vec::new();
+                self.wrong_kind(name, "a list of mappings", &other, FIX);
+                return None;
             }
         };
+        let problems = self.problems.len();
         let mut sections = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let path = format!("{}[{index}]", self.field(name));
@@ -121,12 +118,11 @@ impl Section {
                 Value::Object(fields) => sections.push(Self::new(path, "", fields)),
                 other => {
                     let rule = format!("must be a mapping of fields, is {}", shown(&other));
-                    self.problems
-                        .push(Problem::new(path, rule, "begin each entry with `- type: …`"));
+                    self.problems.push(Problem::new(path, rule, FIX));
                 }
             }
         }
-        sections
+        (self.problems.len() == problems).then_some(sections)
     }
 
     /// Whether a field is there, for those of which only one may be. An empty text counts as absent.

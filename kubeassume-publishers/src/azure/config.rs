@@ -5,7 +5,7 @@ use kubeassume_core::store::DocumentPath;
 use serde::{Deserialize, Serialize};
 
 use crate::Invalid;
-use crate::fields::{check_prefix, parse_public_url, unset_if_empty};
+use crate::fields::{check_prefix, parse_public_url, shown, unset_if_empty};
 
 /// The Blob service of Azure's public cloud.
 const PUBLIC_SUFFIX: &str = "blob.core.windows.net";
@@ -116,7 +116,8 @@ fn check_account(account: &str) -> Result<(), Invalid> {
     if right {
         return Ok(());
     }
-    let rule = format!("must be 3 to 24 lower-case letters and digits, not {account:?} ({ACCOUNT_RULE})");
+    let account = shown(account);
+    let rule = format!("must be 3 to 24 lower-case letters and digits, not {account} ({ACCOUNT_RULE})");
     Err(Invalid::new("azure.storageAccount", rule))
 }
 
@@ -132,8 +133,9 @@ fn check_container(container: &str) -> Result<(), Invalid> {
     if right || container == WEBSITE {
         return Ok(());
     }
+    let container = shown(container);
     let rule = format!(
-        "must be 3 to 63 lower-case letters, digits and single '-' between them, or $web, not {container:?} \
+        "must be 3 to 63 lower-case letters, digits and single '-' between them, or $web, not {container} \
          ({CONTAINER_RULE})"
     );
     Err(Invalid::new("azure.container", rule))
@@ -144,7 +146,8 @@ fn check_endpoint(endpoint: &str, account: &str) -> Result<(), Invalid> {
     let Ok(url) = endpoint.parse::<IssuerUrl>() else {
         return invalid(format!(
             "must be https://HOST[:PORT] or https://HOST[:PORT]/PATH without a slash at its end (Azure takes no \
-             token without TLS), not {endpoint:?}"
+             token without TLS), not {}",
+            shown(endpoint)
         ));
     };
     let host = url.authority();

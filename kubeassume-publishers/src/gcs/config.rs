@@ -5,7 +5,7 @@ use kubeassume_core::store::DocumentPath;
 use serde::{Deserialize, Serialize};
 
 use crate::Invalid;
-use crate::fields::{check_prefix, endpoint_host, parse_public_url, unset_if_empty};
+use crate::fields::{check_prefix, endpoint_host, parse_public_url, shown, unset_if_empty};
 
 /// A bucket, and where the public reads it. Empty strings count as unset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -93,7 +93,8 @@ fn check_bucket(bucket: &str) -> Result<(), Invalid> {
     let rule = if !right {
         format!(
             "must be 3 to 63 lower-case letters, digits, '-', '_' and '.' (222 with dots, 63 between two), beginning \
-             and ending with a letter or digit, not {bucket:?}"
+             and ending with a letter or digit, and no IP address, not {}",
+            shown(bucket)
         )
     } else if bucket.starts_with("goog") || bucket.contains("google") {
         format!("must not begin with goog nor contain google, not {bucket:?}")
@@ -121,7 +122,8 @@ fn check_project(project: &str) -> Result<(), Invalid> {
         "gcs.project",
         format!(
             "must be a project's id, 6 to 30 lower-case letters, digits and '-', beginning with a letter, not \
-             {project:?} (https://cloud.google.com/resource-manager/docs/creating-managing-projects)"
+             {} (https://cloud.google.com/resource-manager/docs/creating-managing-projects)",
+            shown(project)
         ),
     ))
 }

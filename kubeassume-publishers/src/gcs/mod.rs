@@ -35,3 +35,5 @@ mod store;
 pub use config::GcsConfig;
 #[cfg(feature = "gcs")]
 pub use store::GcsStore;
+#[cfg(feature = "bucket")]
+pub(crate) use store::server;

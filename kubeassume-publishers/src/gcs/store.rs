@@ -275,6 +275,14 @@ fn generation(version: &Version) -> Result<&str, StoreError> {
     }
 }
 
+/// `https://HOST[:PORT]` of the server that is asked, and whether it is none of Google's.
+#[cfg(feature = "bucket")]
+pub(crate) fn server(config: &GcsConfig) -> Result<(String, bool), StoreError> {
+    let emulator = std::env::var(EMULATOR_VARIABLE).ok();
+    let Place { base, anonymous } = place(config, emulator.as_deref())?;
+    Ok((base, anonymous))
+}
+
 fn place(config: &GcsConfig, emulator: Option<&str>) -> Result<Place, StoreError> {
     let emulator = emulator.map(str::trim).filter(|emulator| !emulator.is_empty());
     match (&config.endpoint, emulator) {

@@ -2,10 +2,11 @@
 
 use kubeassume_core::IssuerUrl;
 use kubeassume_core::store::DocumentPath;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::region::object_storage;
 use crate::Invalid;
+use crate::fields::{check_prefix, endpoint_host, parse_public_url, shown, unset_if_empty};
 
 /// A bucket of OCI Object Storage, and where the public reads it. Empty strings count as unset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,13 +68,13 @@ impl OciConfig {
             check_region(region)?;
         }
         if let Some(prefix) = &self.prefix {
-            check_prefix(prefix)?;
+            check_object_names(prefix)?;
         }
         if let Some(endpoint) = &self.endpoint {
-            endpoint_host(endpoint)?;
+            endpoint_host("oci.endpoint", endpoint)?;
         }
         if let Some(public_url) = &self.public_url {
-            parse_public_url(public_url)?;
+            parse_public_url("oci.publicURL", public_url)?;
         }
         Ok(())
     }
@@ -84,7 +85,7 @@ impl OciConfig {
     /// [`Invalid`] for a field that breaks a rule, or when there is no https address without `publicURL`.
     pub fn public_url(&self, region: &str) -> Result<IssuerUrl, Invalid> {
         if let Some(public_url) = &self.public_url {
-            return parse_public_url(public_url);
+            return parse_public_url("oci.publicURL", public_url);
         }
         let server = self.server(region);
         if !server.starts_with("https://") {
@@ -98,7 +99,7 @@ impl OciConfig {
             url.push('/');
             url.push_str(prefix);
         }
-        parse_public_url(&url)
+        parse_public_url("oci.publicURL", &url)
     }
 
     /// The name of a document's object in the bucket.
@@ -110,7 +111,7 @@ impl OciConfig {
     }
 
     /// `https://HOST[:PORT]` of the server that is asked.
-    pub(super) fn server(&self, region: &str) -> String {
+    pub(crate) fn server(&self, region: &str) -> String {
         self.endpoint.clone().unwrap_or_else(|| object_storage(region))
     }
 
@@ -118,11 +119,6 @@ impl OciConfig {
     pub(super) fn objects(&self) -> String {
         format!("/n/{}/b/{}/o", self.namespace, self.bucket)
     }
-}
-
-fn parse_public_url(text: &str) -> Result<IssuerUrl, Invalid> {
-    text.parse()
-        .map_err(|error| Invalid::new("oci.publicURL", format!("{text:?} cannot be an issuer: {error}")))
 }
 
 /// <https://docs.oracle.com/iaas/api/#/en/objectstorage/20160918/datatypes/CreateBucketDetails>.
@@ -136,7 +132,8 @@ fn check_bucket(bucket: &str) -> Result<(), Invalid> {
     Err(Invalid::new(
         "oci.bucket",
         format!(
-            "must be 1 to 256 letters, digits, '-', '_' and '.' (OCI's CreateBucketDetails.name), not {bucket:?}"
+            "must be 1 to 256 letters, digits, '-', '_' and '.' (OCI's CreateBucketDetails.name), not {}",
+            shown(bucket)
         ),
     ))
 }
@@ -151,7 +148,8 @@ fn check_namespace(namespace: &str) -> Result<(), Invalid> {
         "oci.namespace",
         format!(
             "must be the tenancy's Object Storage namespace, lower-case letters and digits (OCI, \"Object Storage \
-             Namespaces\"), not {namespace:?}"
+             Namespaces\"), not {}",
+            shown(namespace)
         ),
     ))
 }
@@ -168,7 +166,8 @@ fn check_compartment(ocid: &str) -> Result<(), Invalid> {
         "oci.compartmentId",
         format!(
             "must be the OCID of a compartment or tenancy, as ocid1.compartment.oc1..aaaa (OCI, \"Resource \
-             Identifiers\"), not {ocid:?}"
+             Identifiers\"), not {}",
+            shown(ocid)
         ),
     ))
 }
@@ -186,49 +185,20 @@ fn check_region(region: &str) -> Result<(), Invalid> {
         "oci.region",
         format!(
             "must be a region identifier as eu-frankfurt-1, not a short key as FRA (OCI, \"Regions and \
-             Availability Domains\"), not {region:?}"
+             Availability Domains\"), not {}",
+            shown(region)
         ),
     ))
 }
 
-fn check_prefix(prefix: &str) -> Result<(), Invalid> {
-    if DocumentPath::new(prefix).is_none() {
-        return Err(Invalid::new(
-            "oci.prefix",
-            format!(
-                "must be segments of letters, digits, '.', '_' and '-' with a slash between them and none at the \
-                 ends, not {prefix:?}"
-            ),
-        ));
-    }
+fn check_object_names(prefix: &str) -> Result<(), Invalid> {
+    check_prefix("oci.prefix", prefix)?;
     let longest = prefix.len() + 1 + DocumentPath::DISCOVERY.as_str().len();
     if longest > MAX_OBJECT_NAME {
         let rule = format!("makes object names of more than {MAX_OBJECT_NAME} bytes (OCI, \"Object Names\")");
         return Err(Invalid::new("oci.prefix", rule));
     }
     Ok(())
-}
-
-/// `HOST[:PORT]` of an endpoint.
-pub(super) fn endpoint_host(endpoint: &str) -> Result<String, Invalid> {
-    let host = endpoint
-        .strip_prefix("https://")
-        .or_else(|| endpoint.strip_prefix("http://"));
-    // An issuer without a path is exactly an authority.
-    let parsed = host.and_then(|host| format!("https://{host}").parse::<IssuerUrl>().ok());
-    match parsed {
-        Some(url) if url.path().is_empty() => Ok(url.authority().to_owned()),
-        _ => {
-            let rule =
-                format!("must be https://HOST[:PORT] (or http) without anything behind, not {endpoint:?}");
-            Err(Invalid::new("oci.endpoint", rule))
-        }
-    }
-}
-
-fn unset_if_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]

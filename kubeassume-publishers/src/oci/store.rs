@@ -16,9 +16,9 @@ use kubeassume_core::store::{
 use kubeassume_core::{IssuerUrl, JWKS_CONTENT_TYPE};
 use serde::Deserialize;
 
-use super::config::endpoint_host;
 use super::error::{hidden, is_absence, is_refusal, meaning};
 use super::{OciAuth, OciConfig};
+use crate::fields::endpoint_host;
 use crate::meaning::Effect;
 use crate::{Invalid, OpenError, Patience, Tls};
 
@@ -266,7 +266,7 @@ impl DocumentStore for OciStore {
         }
         // A namespace has a bucket of this name in each region.
         let server = self.config.server(&self.region);
-        let host = endpoint_host(&server).unwrap_or(server);
+        let host = endpoint_host("oci.endpoint", &server).unwrap_or(server);
         format!("{location} at {host}")
     }
 

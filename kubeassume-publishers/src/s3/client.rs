@@ -33,14 +33,14 @@ pub(super) const PATIENCE: Patience = Patience {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client, and where it ended up.
-pub(super) struct Connected {
-    pub(super) client: Client,
+pub(crate) struct Connected {
+    pub(crate) client: Client,
     pub(super) region: String,
     /// The endpoint, from configuration or environment, if it is not Amazon's own.
     pub(super) endpoint: Option<String>,
 }
 
-pub(super) async fn connect(
+pub(crate) async fn connect(
     config: &S3Config,
     tls: &Tls,
     credentials: Option<SharedCredentialsProvider>,

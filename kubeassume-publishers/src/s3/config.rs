@@ -5,7 +5,7 @@ use kubeassume_core::store::DocumentPath;
 use serde::{Deserialize, Serialize};
 
 use crate::Invalid;
-use crate::fields::{check_prefix, endpoint_host, parse_public_url, unset_if_empty};
+use crate::fields::{check_prefix, endpoint_host, parse_public_url, shown, unset_if_empty};
 
 /// A bucket, and where the public reads it. Empty strings count as unset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -122,7 +122,9 @@ fn check_bucket(bucket: &str) -> Result<(), Invalid> {
         "s3.bucket",
         format!(
             "must be 3 to 63 lower-case letters, digits, '-' and '.', beginning and ending with a letter or \
-             digit, not {bucket:?}"
+             digit, and no IP address, not {} \
+             (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)",
+            shown(bucket)
         ),
     ))
 }
@@ -137,7 +139,11 @@ fn check_region(region: &str) -> Result<(), Invalid> {
     if right {
         return Ok(());
     }
-    let rule = format!("must be a name as eu-west-1, of lower-case letters, digits and '-', not {region:?}");
+    let rule = format!(
+        "must be a name as eu-west-1, of lower-case letters, digits and '-', not {} \
+         (https://docs.aws.amazon.com/general/latest/gr/s3.html)",
+        shown(region)
+    );
     Err(Invalid::new("s3.region", rule))
 }
 

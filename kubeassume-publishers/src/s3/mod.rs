@@ -64,7 +64,7 @@
 //! itself, so that a 412 may answer a write that succeeded the first time: who gets one must read.
 
 #[cfg(feature = "s3")]
-mod client;
+pub(crate) mod client;
 mod config;
 #[cfg(feature = "s3")]
 mod error;

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// As it came; names of headers in lower case.
 #[derive(Debug, Clone, Default)]
@@ -50,35 +53,64 @@ impl Response {
 /// A server on a port of its own; it ends with the test's runtime.
 pub(crate) struct Server {
     pub(crate) url: String,
+    /// Of a server over TLS.
+    pub(crate) ca_pem: Option<String>,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     pub(crate) async fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::listen(answer, None).await
+    }
+
+    /// Over TLS; [`ca_pem`](Self::ca_pem) is to be trusted.
+    pub(crate) async fn start_tls(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(certificate.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.cert.der().clone()], PrivateKeyDer::Pkcs8(key))
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::listen(answer, Some((acceptor, certificate.cert.pem()))).await
+    }
+
+    async fn listen(
+        answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
+        tls: Option<(TlsAcceptor, String)>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let (acceptor, ca_pem) = tls.unzip();
+        let url = match &acceptor {
+            None => format!("http://{address}"),
+            Some(_) => format!("https://localhost:{}", address.port()),
+        };
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (answer, log) = (Arc::new(answer), requests.clone());
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let (answer, log) = (answer.clone(), log.clone());
+                let (answer, log, acceptor) = (answer.clone(), log.clone(), acceptor.clone());
                 tokio::spawn(async move {
-                    let mut connection = BufReader::new(connection);
-                    while let Some(request) = read(&mut connection).await {
-                        let response = answer(&request);
-                        log.lock().unwrap().push(request.clone());
-                        if response.status == 0 {
-                            return;
-                        }
-                        write(connection.get_mut(), &request, &response).await;
-                        if response.withheld > 0 {
-                            return;
+                    match acceptor {
+                        None => converse(connection, answer.as_ref(), &log).await,
+                        Some(acceptor) => {
+                            if let Ok(connection) = acceptor.accept(connection).await {
+                                converse(connection, answer.as_ref(), &log).await;
+                            }
                         }
                     }
                 });
             }
         });
-        Self { url, requests }
+        Self {
+            url,
+            ca_pem,
+            requests,
+        }
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -86,7 +118,26 @@ impl Server {
     }
 }
 
-async fn read(connection: &mut BufReader<TcpStream>) -> Option<Request> {
+async fn converse(
+    connection: impl AsyncRead + AsyncWrite + Unpin,
+    answer: &(impl Fn(&Request) -> Response + ?Sized),
+    log: &Mutex<Vec<Request>>,
+) {
+    let mut connection = BufReader::new(connection);
+    while let Some(request) = read(&mut connection).await {
+        let response = answer(&request);
+        log.lock().unwrap().push(request.clone());
+        if response.status == 0 {
+            return;
+        }
+        write(connection.get_mut(), &request, &response).await;
+        if response.withheld > 0 {
+            return;
+        }
+    }
+}
+
+async fn read(connection: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Request> {
     let mut line = String::new();
     connection.read_line(&mut line).await.ok()?;
     let mut words = line.split_whitespace();
@@ -118,7 +169,7 @@ async fn read(connection: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(request)
 }
 
-async fn write(connection: &mut TcpStream, request: &Request, response: &Response) {
+async fn write(connection: &mut (impl AsyncWrite + Unpin), request: &Request, response: &Response) {
     let mut head = format!(
         "HTTP/1.1 {} Said\r\ncontent-length: {}\r\n",
         response.status,

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Answer, OCI_BUCKET, OCI_NAMESPACE, OciRequest};
+use super::{OCI_BUCKET, OCI_NAMESPACE, refusal};
+use crate::recorder::{Answer, Recorded, query};
 
 pub(super) struct Bucket {
     pub(super) exists: bool,
+    /// As `GetBucket` answers.
+    pub(super) properties: Value,
     pub(super) granted: BTreeSet<String>,
     pub(super) objects: BTreeMap<String, Object>,
 }
@@ -22,16 +25,23 @@ pub(super) struct Object {
 
 impl Bucket {
     pub(super) fn new() -> Self {
-        let granted = ["READ", "CREATE", "OVERWRITE", "INSPECT", "DELETE"];
+        let granted =
+            ["READ", "CREATE", "OVERWRITE", "INSPECT", "DELETE"].map(|name| format!("OBJECT_{name}"));
+        let of_buckets = ["READ", "CREATE", "UPDATE"].map(|name| format!("BUCKET_{name}"));
         Self {
             exists: true,
-            granted: granted.iter().map(|name| format!("OBJECT_{name}")).collect(),
+            properties: properties(),
+            granted: granted.into_iter().chain(of_buckets).collect(),
             objects: BTreeMap::new(),
         }
     }
 
-    /// A request without a signature: the access type is `ObjectReadWithoutList`.
+    /// A request without a signature: the access type decides.
     pub(super) fn public(&self, operation: &str, place: &[String]) -> Answer {
+        let access = self.properties["publicAccessType"].as_str();
+        if !access.is_some_and(|access| access.starts_with("ObjectRead")) {
+            return hidden();
+        }
         match (operation, place) {
             ("get_object" | "head_object", [namespace, bucket, name]) if self.is(namespace, bucket) => {
                 self.get(name)
@@ -41,7 +51,10 @@ impl Bucket {
     }
 
     /// Each operation under the one lock: what a precondition saw is what is replaced.
-    pub(super) fn serve(&mut self, operation: &str, place: &[String], request: &OciRequest) -> Answer {
+    pub(super) fn serve(&mut self, operation: &str, place: &[String], request: &Recorded) -> Answer {
+        if operation == "create_bucket" {
+            return self.create(place, request);
+        }
         let [namespace, bucket, rest @ ..] = place else {
             return hidden();
         };
@@ -50,6 +63,8 @@ impl Bucket {
         }
         let name = rest.first().map_or("", String::as_str);
         let permission = match operation {
+            "get_bucket" => "BUCKET_READ",
+            "update_bucket" => "BUCKET_UPDATE",
             "list_objects" => "OBJECT_INSPECT",
             "delete_object" => "OBJECT_DELETE",
             "put_object" if self.objects.contains_key(name) => "OBJECT_OVERWRITE",
@@ -60,11 +75,59 @@ impl Bucket {
             return hidden();
         }
         match operation {
+            "get_bucket" => self.answer(),
+            "update_bucket" => self.update(request),
             "list_objects" => self.list(request),
             "get_object" | "head_object" => self.get(name),
             "put_object" => self.put(name, request),
             _ => self.delete(name, request),
         }
+    }
+
+    fn create(&mut self, place: &[String], request: &Recorded) -> Answer {
+        let details: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if place != [OCI_NAMESPACE] || !self.granted.contains("BUCKET_CREATE") {
+            return refusal(
+                404,
+                "BucketNotFound",
+                "There is no such compartment, or you are not authorized",
+            );
+        }
+        if self.exists {
+            let text = format!("Either the bucket '{OCI_BUCKET}' already exists or you are not authorized");
+            return refusal(409, "BucketAlreadyExists", &text);
+        }
+        if details["name"] != OCI_BUCKET {
+            return refusal(400, "InvalidBucketName", "the stand-in has one bucket");
+        }
+        self.exists = true;
+        self.properties = properties();
+        self.set(&details);
+        self.answer()
+    }
+
+    fn update(&mut self, request: &Recorded) -> Answer {
+        let wanted = request.headers.get("if-match").map(String::as_str);
+        if wanted.is_some_and(|wanted| self.properties["etag"] != wanted) {
+            return refusal(412, "IfMatchFailed", "The If-Match header did not match");
+        }
+        self.set(&serde_json::from_slice(&request.body).unwrap_or_default());
+        self.answer()
+    }
+
+    /// What a request says of the bucket, and no more.
+    fn set(&mut self, details: &Value) {
+        for (field, value) in details.as_object().into_iter().flatten() {
+            self.properties[field] = value.clone();
+        }
+        self.properties["etag"] = json!(etag());
+    }
+
+    fn answer(&self) -> Answer {
+        let mut answer = Answer::new(200, self.properties.to_string());
+        answer.set("content-type", "application/json");
+        answer.set("etag", self.properties["etag"].as_str().unwrap_or_default());
+        answer
     }
 
     fn is(&self, namespace: &str, bucket: &str) -> bool {
@@ -81,7 +144,7 @@ impl Bucket {
         answer
     }
 
-    fn put(&mut self, name: &str, request: &OciRequest) -> Answer {
+    fn put(&mut self, name: &str, request: &Recorded) -> Answer {
         if let Some(refused) = self.precondition(name, request) {
             return refused;
         }
@@ -103,7 +166,7 @@ impl Bucket {
         answer
     }
 
-    fn delete(&mut self, name: &str, request: &OciRequest) -> Answer {
+    fn delete(&mut self, name: &str, request: &Recorded) -> Answer {
         if !self.objects.contains_key(name) {
             return no_object(name);
         }
@@ -114,33 +177,25 @@ impl Bucket {
         Answer::new(204, "")
     }
 
-    fn precondition(&self, name: &str, request: &OciRequest) -> Option<Answer> {
+    fn precondition(&self, name: &str, request: &Recorded) -> Option<Answer> {
         let there = self.objects.get(name).map(|object| object.etag.as_str());
         let header = |name: &str| request.headers.get(name).map(String::as_str);
         if let Some(wanted) = header("if-match")
             && there != Some(wanted)
         {
-            return Some(Answer::error(
-                412,
-                "IfMatchFailed",
-                "The If-Match header did not match",
-            ));
+            return Some(refusal(412, "IfMatchFailed", "The If-Match header did not match"));
         }
         match header("if-none-match") {
             Some("*") if there.is_some() => {
                 let text = "The If-None-Match header is '*' and there is such an object";
-                Some(Answer::error(412, "IfNoneMatchFailed", text))
+                Some(refusal(412, "IfNoneMatchFailed", text))
             }
             Some("*") | None => None,
-            Some(_) => Some(Answer::error(
-                400,
-                "InvalidParameter",
-                "The only valid value is '*'",
-            )),
+            Some(_) => Some(refusal(400, "InvalidParameter", "The only valid value is '*'")),
         }
     }
 
-    fn list(&self, request: &OciRequest) -> Answer {
+    fn list(&self, request: &Recorded) -> Answer {
         let query: BTreeMap<String, String> = query(&request.target);
         let prefix = query.get("prefix").map_or("", String::as_str);
         let start = query.get("start").cloned().unwrap_or_default();
@@ -164,16 +219,31 @@ impl Bucket {
     }
 }
 
+/// A bucket as OCI makes one when nothing is said, but public.
+fn properties() -> Value {
+    json!({
+        "namespace": OCI_NAMESPACE,
+        "name": OCI_BUCKET,
+        "compartmentId": "ocid1.compartment.oc1..aaaa",
+        "metadata": {},
+        "createdBy": "ocid1.user.oc1..aaaa",
+        "timeCreated": "2026-11-22T10:00:00Z",
+        "etag": etag(),
+        "publicAccessType": "ObjectReadWithoutList",
+        "versioning": "Disabled",
+    })
+}
+
 /// What is not granted and what is not there look alike.
 fn hidden() -> Answer {
     let text = format!(
         "Either the bucket named '{OCI_BUCKET}' does not exist in the namespace '{OCI_NAMESPACE}' or you are not authorized"
     );
-    Answer::error(404, "BucketNotFound", &text)
+    refusal(404, "BucketNotFound", &text)
 }
 
 fn no_object(name: &str) -> Answer {
-    Answer::error(404, "ObjectNotFound", &format!("There is no object '{name}'"))
+    refusal(404, "ObjectNotFound", &format!("There is no object '{name}'"))
 }
 
 /// Never used twice.
@@ -187,38 +257,4 @@ fn etag() -> String {
         b >> 48,
         b & 0xffff_ffff_ffff
     )
-}
-
-/// The parameters of a query, decoded.
-pub(super) fn query(target: &str) -> BTreeMap<String, String> {
-    let (_, query) = target.split_once('?').unwrap_or((target, ""));
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(name), decoded(&value.replace('+', " ")))
-        })
-        .collect()
-}
-
-/// Percent-decoded.
-pub(super) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = after
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (first, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::bucket::{decoded, query};
-use super::{OciRequest, sdk};
+use crate::recorder::{Recorded, decoded, query};
+use crate::sdk;
 
 /// The operations' methods, paths, headers and queries, and the models of what they answer, out of the code that
 /// Oracle generates from its definition of the interface.
@@ -33,6 +33,8 @@ struct Model {
     /// `name` -> `str`, `objects` -> `list[ObjectSummary]`.
     types: BTreeMap<String, String>,
     required: Vec<String>,
+    /// What a field may be, where that is listed.
+    values: BTreeMap<String, Vec<String>>,
 }
 
 /// What every request may carry: HTTP's own, the signature's, and telemetry.
@@ -74,7 +76,7 @@ impl Contract {
         fits.find_map(|(name, operation)| Some((name.as_str(), parameters(&operation.path, path)?)))
     }
 
-    pub(super) fn check_request(&self, name: &str, request: &OciRequest) -> Vec<String> {
+    pub(super) fn check_request(&self, name: &str, request: &Recorded) -> Vec<String> {
         let operation = &self.operations[name];
         let known = |header: &str| {
             TRANSPORT.contains(&header)
@@ -88,14 +90,27 @@ impl Contract {
         let headers = headers.map(|header| format!("{name} has no header {header}"));
         let parameters = query(&request.target).into_keys();
         let parameters = parameters.filter(|parameter| !operation.query.contains(parameter));
+        let model = match name {
+            "create_bucket" => Some("CreateBucketDetails"),
+            "update_bucket" => Some("UpdateBucketDetails"),
+            _ => None,
+        };
+        let body = model.and_then(|model| self.check_body(model, &request.body).err());
         headers
             .chain(parameters.map(|parameter| format!("{name} has no query {parameter}")))
+            .chain(body)
             .collect()
+    }
+
+    pub(super) fn check_body(&self, model: &str, body: &[u8]) -> Result<(), String> {
+        let body = serde_json::from_slice(body).map_err(|error| format!("{model} is no JSON: {error}"))?;
+        self.check(model, &body)
     }
 
     pub(super) fn check_answer(&self, name: &str, status: u16, body: &[u8]) -> Option<String> {
         let model = match (name, status) {
             ("list_objects", 200) => "ListObjects",
+            ("create_bucket" | "get_bucket" | "update_bucket", 200) => "Bucket",
             _ => return None,
         };
         let body = serde_json::from_slice(body).unwrap_or(Value::Null);
@@ -118,10 +133,17 @@ impl Contract {
                 (Some(_), None) => return Err(format!("{name}.{field} is no list")),
             };
             let one = one.unwrap_or(kind);
+            if let (Some(known), Some(value)) = (model.values.get(field), value.as_str())
+                && !known.iter().any(|known| known == value)
+            {
+                return Err(format!("{name}.{field} cannot be {value}"));
+            }
             for value in values {
                 match one {
                     "str" | "datetime" if value.is_string() => {}
                     "int" if value.is_i64() => {}
+                    "bool" if value.is_boolean() => {}
+                    dictionary if dictionary.starts_with("dict(") && value.is_object() => {}
                     model if self.models.contains_key(model) => self.check(model, value)?,
                     _ => return Err(format!("{name}.{field} is no {one}")),
                 }
@@ -131,7 +153,7 @@ impl Contract {
     }
 }
 
-/// `/n/{a}/o/{b}` against `/n/x/o/y%2Fz` or `/n/x/o/y/z`.
+/// `/n/{a}/o/{objectName}` against `/n/x/o/y%2Fz` or `/n/x/o/y/z`.
 fn parameters(template: &str, path: &str) -> Option<Vec<String>> {
     let count = template.split('/').count();
     let mut found = Vec::new();
@@ -139,6 +161,7 @@ fn parameters(template: &str, path: &str) -> Option<Vec<String>> {
     for expected in template.split('/') {
         let part = parts.next()?;
         match expected.starts_with('{') {
+            true if part.contains('/') && expected != "{objectName}" => return None,
             true if !part.is_empty() => found.push(decoded(part)),
             false if part == expected => {}
             _ => return None,

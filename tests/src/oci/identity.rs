@@ -7,8 +7,9 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Value, json};
 
+use super::refusal;
 use super::signature::{Keys, Signature};
-use super::{Answer, OciRequest};
+use crate::recorder::{Answer, Recorded};
 
 const TENANCY: &str = "ocid1.tenancy.oc1..aaaaaaaatenancy";
 
@@ -39,7 +40,7 @@ impl Identity {
         }
     }
 
-    pub(super) fn metadata(&self, request: &OciRequest, path: &str) -> Answer {
+    pub(super) fn metadata(&self, request: &Recorded, path: &str) -> Answer {
         if request.headers.get("authorization").map(String::as_str) != Some("Bearer Oracle") {
             return Answer::new(401, "");
         }
@@ -59,14 +60,14 @@ impl Identity {
     }
 
     /// `POST /v1/x509`. No model describes it; OCI's own client is the contract.
-    pub(super) fn exchange(&self, request: &OciRequest, keys: &mut Keys) -> Answer {
+    pub(super) fn exchange(&self, request: &Recorded, keys: &mut Keys) -> Answer {
         match self.token(request, keys) {
             Ok(token) => Answer::new(200, json!({"token": token}).to_string()),
-            Err(why) => Answer::error(401, "NotAuthenticated", &why),
+            Err(why) => refusal(401, "NotAuthenticated", &why),
         }
     }
 
-    fn token(&self, request: &OciRequest, keys: &mut Keys) -> Result<String, String> {
+    fn token(&self, request: &Recorded, keys: &mut Keys) -> Result<String, String> {
         let signature = Signature::parse(request)?;
         let fingerprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, self.leaf.der());
         let fingerprint: Vec<String> = fingerprint

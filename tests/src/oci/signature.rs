@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair,
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::OciRequest;
+use crate::recorder::Recorded;
 
 /// A user's API key.
 pub struct OciKey {
@@ -75,12 +75,7 @@ impl Keys {
     }
 
     /// Whether a request to a service is signed as OCI asks.
-    pub(super) fn verify(
-        &self,
-        request: &OciRequest,
-        signs_body: bool,
-        now: SystemTime,
-    ) -> Result<(), String> {
+    pub(super) fn verify(&self, request: &Recorded, signs_body: bool, now: SystemTime) -> Result<(), String> {
         let date = request
             .headers
             .get("date")
@@ -108,7 +103,7 @@ pub(super) struct Signature {
 }
 
 impl Signature {
-    pub(super) fn parse(request: &OciRequest) -> Result<Self, String> {
+    pub(super) fn parse(request: &Recorded) -> Result<Self, String> {
         let header = request
             .headers
             .get("authorization")
@@ -137,7 +132,7 @@ impl Signature {
     }
 
     /// That it covers these, as they came, and was made with the private half of this key.
-    pub(super) fn verify(&self, request: &OciRequest, covered: &[&str], public: &[u8]) -> Result<(), String> {
+    pub(super) fn verify(&self, request: &Recorded, covered: &[&str], public: &[u8]) -> Result<(), String> {
         let names: Vec<&str> = self.headers.split(' ').collect();
         if let Some(missing) = covered.iter().find(|name| !names.contains(*name)) {
             return Err(format!("it does not cover {missing}"));

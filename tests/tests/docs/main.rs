@@ -15,6 +15,7 @@ mod page;
 mod shell;
 
 mod blocks;
+mod bucket;
 mod endpoint;
 mod first_cluster;
 mod guarantees;

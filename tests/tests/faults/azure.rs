@@ -8,7 +8,8 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::time::OffsetDateTime;
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::azure::{AzureConfig, AzureStore};
-use kubeassume_tests::{Answer, Azurite, FaultProxy, Row, Testbed};
+use kubeassume_tests::fault_proxy::{Answer, FaultProxy};
+use kubeassume_tests::{Azurite, Row, Testbed};
 
 use crate::cases::{Dialect, Outcome, common, refused};
 use crate::play::{Stage, play_all};

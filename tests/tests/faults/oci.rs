@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use kubeassume_cloud::oci::{Credential, Credentials, SigningKey};
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::oci::{OciConfig, OciStore};
-use kubeassume_tests::{Answer, FaultProxy, OCI_BUCKET, OCI_NAMESPACE, OciFake, Testbed};
+use kubeassume_tests::fault_proxy::{Answer, FaultProxy};
+use kubeassume_tests::{OCI_BUCKET, OCI_NAMESPACE, OciFake, Testbed};
 use serde_json::json;
 
 use crate::cases::{Dialect, Outcome, common, refused};

@@ -12,7 +12,8 @@ use kubeassume_core::{
     Publisher as _, StorePublisher,
 };
 use kubeassume_publishers::Patience;
-use kubeassume_tests::{Fault, FaultProxy, Request, Row};
+use kubeassume_tests::Row;
+use kubeassume_tests::fault_proxy::{Fault, FaultProxy, Request};
 use xtask::conformance::FAULTS;
 
 use crate::cases::{Case, Hits, Outcome};

@@ -7,7 +7,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::s3::{S3Config, S3Store};
-use kubeassume_tests::{Answer, FaultProxy, Testbed, Versitygw};
+use kubeassume_tests::fault_proxy::{Answer, FaultProxy};
+use kubeassume_tests::{Testbed, Versitygw};
 
 use crate::cases::{Dialect, Outcome, common, refused};
 use crate::play::{Stage, play_all};

@@ -21,12 +21,14 @@ mod bucket;
 mod cluster;
 mod public;
 mod service;
+mod storage;
 mod traffic;
 mod view;
 mod watch;
 mod world;
 
 mod access;
+mod clouds;
 mod crashes;
 mod damage;
 mod endpoint;

@@ -105,15 +105,7 @@ impl World {
 
     /// Lets every running replica go through so many periods more.
     pub(crate) async fn periods(&self, more: u32) {
-        let done = &[("status", "success")];
-        let running = || self.replicas.iter().filter(|replica| replica.runs());
-        let mut goals = Vec::new();
-        for replica in running() {
-            goals.push(replica.metrics().await.unwrap().sum(SYNCS, done) + f64::from(more));
-        }
-        for (replica, goal) in running().zip(goals) {
-            replica.counts(SYNCS, done, goal).await;
-        }
+        periods(&self.replicas, more).await;
     }
 
     /// Holds the bucket against what must always be true of it.
@@ -185,6 +177,19 @@ controller:
             ca = self.bed.pki().ca_file(),
             overlap = self.overlap.as_secs(),
         )
+    }
+}
+
+/// Lets every replica that runs go through so many periods more, with every sink.
+pub(crate) async fn periods(replicas: &[Replica], more: u32) {
+    let done = &[("status", "success")];
+    let running = || replicas.iter().filter(|replica| replica.runs());
+    let mut goals = Vec::new();
+    for replica in running() {
+        goals.push(replica.metrics().await.unwrap().sum(SYNCS, done) + f64::from(more));
+    }
+    for (replica, goal) in running().zip(goals) {
+        replica.counts(SYNCS, done, goal).await;
     }
 }
 

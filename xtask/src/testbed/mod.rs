@@ -24,6 +24,8 @@ pub enum Server {
     KubeApiserver,
     /// Kubernetes' command line, for manifests.
     Kubectl,
+    /// A second S3 server, and Amazon's STS.
+    Moto,
     /// An S3 server with real conditional writes and bucket policies.
     Versitygw,
     /// A server of Google Cloud Storage's JSON interface with real preconditions.
@@ -32,11 +34,15 @@ pub enum Server {
     OciSdk,
     /// A relying party on go-oidc, which shares no code with KubeAssume.
     RelyingParty,
+    /// Amazon's, Google's and Microsoft's own Python clients, and Google's descriptions of its interfaces.
+    VendorClients,
 }
 
 impl Server {
     /// Every server, the quickest to build first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
+        Self::VendorClients,
+        Self::Moto,
         Self::RelyingParty,
         Self::Etcd,
         Self::OciSdk,
@@ -80,9 +86,11 @@ fn provided(server: Server) -> Option<PathBuf> {
         Server::Kubectl => answers("kubectl", &["version", "--client"]).map(|_| PathBuf::from("kubectl")),
         Server::Azurite
         | Server::OciSdk
+        | Server::Moto
         | Server::Versitygw
         | Server::FakeGcsServer
-        | Server::RelyingParty => None,
+        | Server::RelyingParty
+        | Server::VendorClients => None,
     }
 }
 

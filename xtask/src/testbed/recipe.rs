@@ -100,6 +100,18 @@ impl Server {
                 },
                 cold: "a minute",
             },
+            Self::Moto => &Recipe {
+                name: "moto",
+                module: "moto",
+                tool: Tool::Pip,
+                cold: "10 seconds",
+            },
+            Self::VendorClients => &Recipe {
+                name: "vendor-clients",
+                module: "vendor-clients",
+                tool: Tool::Pip,
+                cold: "10 seconds",
+            },
             Self::OciSdk => &Recipe {
                 name: "oci-sdk",
                 module: "oci-sdk",

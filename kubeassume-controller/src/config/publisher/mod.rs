@@ -10,7 +10,7 @@ mod s3;
 use std::time::Duration;
 
 use kubeassume_core::IssuerUrl;
-use kubeassume_publishers::{Invalid, PublisherConfig};
+use kubeassume_publishers::{Invalid, PublisherConfig, shown};
 
 use super::section::Section;
 use super::{HOUR, SECOND};
@@ -49,7 +49,7 @@ pub(super) fn read(root: &mut Section, issuer: Option<&IssuerUrl>) -> Publishing
         "publisher",
         "Where the two documents are published, if it is one place.",
     );
-    let several = root.sections(
+    let listed = root.sections(
         "publishers",
         "Where they are published, if it is several places: a list of what `publisher` describes. Exactly one is read \
          below the issuer; the others say `mirror: true`. Each is kept right on its own.",
@@ -64,11 +64,16 @@ pub(super) fn read(root: &mut Section, issuer: Option<&IssuerUrl>) -> Publishing
         return publishing;
     }
     publishing.sections.push(publisher.skipped());
-    let count = several.len();
-    for entry in several {
-        publishing.read(entry, issuer, false);
+    match listed {
+        Some(listed) => {
+            let count = listed.len();
+            for entry in listed {
+                publishing.read(entry, issuer, false);
+            }
+            publishing.check(root, count);
+        }
+        None => publishing.entries = None,
     }
-    publishing.check(root, count);
     publishing
 }
 
@@ -285,7 +290,9 @@ impl Role<'_> {
                 section.problem(
                     "publicURL",
                     &format!(
-                        "is {url:?}, the issuer is {:?}; they must be equal byte for byte",
+                        "is {}, the issuer is {:?}; they must be equal byte for byte (OpenID Connect Discovery \
+                         1.0, section 4.3)",
+                        shown(url),
                         issuer.as_str()
                     ),
                     "relying parties read below the issuer only: make the place public under that URL, or leave this \

@@ -73,13 +73,22 @@ def model(name):
         if "**[Required]**" in (inspect.getdoc(getattr(type(made), attribute)) or ""):
             required.append(wire)
     types = {made.attribute_map[attribute]: kind for attribute, kind in made.swagger_types.items()}
-    return {"types": types, "required": required}
+    # What a field may be is among the class's constants, under the field's name.
+    values = {}
+    for attribute, wire in made.attribute_map.items():
+        known = [value for constant, value in vars(type(made)).items()
+                 if constant.startswith(attribute.upper() + "_") and isinstance(value, str) and not value.startswith("UNKNOWN")]
+        if known:
+            values[wire] = known
+    return {"types": types, "required": required, "values": values}
 
 
 def contract(_):
-    names = ["put_object", "get_object", "head_object", "delete_object", "list_objects"]
+    names = ["put_object", "get_object", "head_object", "delete_object", "list_objects",
+             "create_bucket", "get_bucket", "update_bucket"]
+    models = ["ListObjects", "ObjectSummary", "Bucket", "CreateBucketDetails", "UpdateBucketDetails"]
     return {"operations": {name: operation(name) for name in names},
-            "models": {name: model(name) for name in ["ListObjects", "ObjectSummary"]}}
+            "models": {name: model(name) for name in models}}
 
 
 def calls(order):
