@@ -68,7 +68,8 @@ pub(crate) async fn play_all(
         }
         let fault = case.fault;
         plays.push(tokio::spawn(async move {
-            let row = Row::begin(subject, case.check, server);
+            // What refuses in a cloud's words is the proxy.
+            let row = Row::begin(subject, case.check, &format!("{server}, fault proxy"));
             for (stage, hits, outcome) in scenes {
                 let what = format!("{subject}, {}, {hits:?}", case.check);
                 play(&stage, fault.clone(), hits, &outcome, &what).await;
