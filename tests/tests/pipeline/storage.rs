@@ -124,7 +124,7 @@ impl Storage {
         match self {
             Self::S3(gateway) => {
                 let put = |key: &&str| gateway.successful_puts(&format!("{BUCKET}/{key}"));
-                BOTH.iter().map(|key| put(key)).sum()
+                BOTH.iter().map(put).sum()
             }
             Self::Gcs(gcs) => count(
                 gcs.front()
