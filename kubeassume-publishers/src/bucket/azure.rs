@@ -20,9 +20,10 @@ use kubeassume_cloud::token::read_file;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::BucketError;
+use super::contents::{MAX_NAMES, only_documents};
 use super::plan::{Cloud, Grant, Planned};
 use super::rest::{Ask, Authorize, Rest, failed, http_client};
-use super::{BucketError, contents::only_documents};
 use crate::azure::AzureConfig;
 use crate::{Invalid, Tls};
 
@@ -449,9 +450,8 @@ impl AzureContainer {
         let target = format!(
             "{scope}/providers/Microsoft.Authorization/roleAssignments?{ROLES_API}&$filter=atScope()"
         );
-        let list = self.read(rest, "roleAssignments.listForScope", target).await?;
         let mut assigned = false;
-        for assignment in list.get("value").and_then(Value::as_array).into_iter().flatten() {
+        for assignment in self.assignments(rest, target).await? {
             let is = |name: &str| {
                 let text = assignment
                     .pointer(&format!("/properties/{name}"))
@@ -483,6 +483,28 @@ impl AzureContainer {
             planned.change("writer", Value::Null, after, ask.shown(&rest.base), ask);
         }
         Ok(())
+    }
+
+    /// Those of a scope and of all above it, in pages.
+    async fn assignments(&self, rest: &Rest<TokenFile>, first: String) -> Result<Vec<Value>, BucketError> {
+        let operation = "roleAssignments.listForScope";
+        let (mut all, mut next) = (Vec::new(), Some(first));
+        while let Some(target) = next {
+            let page = self.read(rest, operation, target).await?;
+            all.extend(
+                page.get("value")
+                    .and_then(Value::as_array)
+                    .cloned()
+                    .unwrap_or_default(),
+            );
+            // The token goes nowhere else, whatever a link says; a subscription has at most 4000 assignments.
+            let link = page.get("nextLink").and_then(Value::as_str);
+            let link = link
+                .and_then(|link| link.strip_prefix(rest.base.as_str()))
+                .filter(|link| link.starts_with('/'));
+            next = link.filter(|_| all.len() < MAX_NAMES).map(str::to_owned);
+        }
+        Ok(all)
     }
 
     fn failed(&self, operation: &'static str, error: &CallError) -> BucketError {

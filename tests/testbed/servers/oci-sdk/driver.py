@@ -85,8 +85,9 @@ def model(name):
 
 def contract(_):
     names = ["put_object", "get_object", "head_object", "delete_object", "list_objects",
-             "create_bucket", "get_bucket", "update_bucket"]
-    models = ["ListObjects", "ObjectSummary", "Bucket", "CreateBucketDetails", "UpdateBucketDetails"]
+             "create_bucket", "get_bucket", "update_bucket", "list_preauthenticated_requests"]
+    models = ["ListObjects", "ObjectSummary", "Bucket", "CreateBucketDetails", "UpdateBucketDetails",
+              "PreauthenticatedRequestSummary"]
     return {"operations": {name: operation(name) for name in names},
             "models": {name: model(name) for name in models}}
 
