@@ -41,8 +41,9 @@
 //!
 //! # Failure
 //!
-//! Connecting takes at most 3 s, an attempt 10 s, a call with its token 30 s. A read is tried three times. A
-//! write is sent once; if its answer is lost, or is a 5xx, it may have happened and says so.
+//! Connecting takes at most 3 s, an attempt 10 s, a call with its token 30 s. A read is tried three times,
+//! unless the server asks for more than 3 s of rest (`Retry-After`). A write is sent once; if its answer is lost, or
+//! is a 5xx, it may have happened and says so.
 
 #[cfg(feature = "azure")]
 mod client;

@@ -60,6 +60,8 @@ pub struct Request {
     pub method: String,
     /// Percent-encoded as it came, with the query.
     pub target: String,
+    /// The body.
+    pub body: Vec<u8>,
     /// Status of the server's answer, or of the one in its place; 0: there was none.
     pub status: u16,
 }
@@ -216,6 +218,7 @@ impl State {
         let mut request = Request {
             method: incoming.method.clone(),
             target: incoming.target.clone(),
+            body: incoming.body.clone(),
             status: 0,
         };
         let strike = self.strike.lock().unwrap().clone();

@@ -14,6 +14,8 @@ pub(crate) struct Case {
 pub(crate) enum Hits {
     Reads,
     Writes,
+    /// Writes of the key set, so that nothing but the publisher keeps the other document from being written.
+    KeySet,
     All,
 }
 
@@ -40,7 +42,7 @@ pub(crate) struct Dialect {
 
 /// The faults that each backend can meet.
 pub(crate) fn common(dialect: Dialect) -> Vec<Case> {
-    use Hits::{All, Reads, Writes};
+    use Hits::{All, KeySet, Reads, Writes};
     use Outcome::{Fails, Settles};
     let throttled = dialect.throttled.with("retry-after", "3600");
     let tls = |check, certificate, words| Case {
@@ -54,7 +56,7 @@ pub(crate) fn common(dialect: Dialect) -> Vec<Case> {
             fault: Fault::ResetBefore,
             outcomes: vec![
                 (Reads, Fails("unavailable", &[])),
-                (Writes, Fails("unknown", &[])),
+                (KeySet, Fails("unknown", &[])),
             ],
         },
         Case {
@@ -67,7 +69,7 @@ pub(crate) fn common(dialect: Dialect) -> Vec<Case> {
             fault: Fault::Answer(dialect.failed),
             outcomes: vec![
                 (Reads, Fails("unavailable", &["HTTP status 500"])),
-                (Writes, Fails("unknown", &["HTTP status 500"])),
+                (KeySet, Fails("unknown", &["HTTP status 500"])),
             ],
         },
         Case {
@@ -75,7 +77,7 @@ pub(crate) fn common(dialect: Dialect) -> Vec<Case> {
             fault: Fault::Answer(dialect.unavailable),
             outcomes: vec![
                 (Reads, Fails("unavailable", &["HTTP status 503"])),
-                (Writes, Fails("unknown", &["HTTP status 503"])),
+                (KeySet, Fails("unknown", &["HTTP status 503"])),
             ],
         },
         Case {
@@ -83,7 +85,7 @@ pub(crate) fn common(dialect: Dialect) -> Vec<Case> {
             fault: Fault::Answer(throttled),
             outcomes: vec![
                 (Reads, Fails("unavailable", &["HTTP status 429"])),
-                (Writes, Fails(dialect.throttled_write, &["HTTP status 429"])),
+                (KeySet, Fails(dialect.throttled_write, &["HTTP status 429"])),
             ],
         },
         Case {

@@ -94,15 +94,12 @@ async fn play(stage: &Stage, fault: Fault, hits: Hits, outcome: &Outcome, what: 
     strike();
     let before = stage.proxy.connections();
     let result = ours.publish(&first, &first).await;
+    scene.must_be_whole(what).await;
     outcome.must_be(&result, Absent, what);
     let asked = stage.proxy.connections() - before;
-    let bound =
-        match result.as_ref().is_ok_and(|_| true) || result.as_ref().is_err_and(PublishError::is_retryable) {
-            true => BOUND,
-            false => BOUND_FOR_GOOD,
-        };
+    let for_good = matches!(&result, Err(error) if !error.is_retryable());
+    let bound = if for_good { BOUND_FOR_GOOD } else { BOUND };
     assert!((1..=bound).contains(&asked), "{what}: asked {asked} times");
-    scene.must_be_whole(what).await;
     stage.proxy.heal();
     ours.publish(&first, &first)
         .await
@@ -122,7 +119,7 @@ async fn play(stage: &Stage, fault: Fault, hits: Hits, outcome: &Outcome, what: 
     });
     let result = ours.publish(&second, &second).await;
     match hits {
-        Hits::Writes => assert!(
+        Hits::Writes | Hits::KeySet => assert!(
             matches!(result, Err(PublishError::Ahead { .. })),
             "{what}: {result:?}"
         ),
@@ -241,6 +238,10 @@ impl Hits {
         match self {
             Self::Reads => request.method == "GET",
             Self::Writes => request.method != "GET",
+            Self::KeySet => {
+                let keys = br#""keys":["#;
+                request.method != "GET" && request.body.windows(keys.len()).any(|part| part == keys)
+            }
             Self::All => true,
         }
     }
@@ -261,7 +262,7 @@ impl Outcome {
         let text = error.to_string();
         assert_eq!(error.label(), *label, "{what}: {text}");
         let lower = text.to_lowercase();
-        for word in *words {
+        for word in &**words {
             assert!(
                 lower.contains(&word.to_lowercase()),
                 "{what}: no {word:?} in: {text}"

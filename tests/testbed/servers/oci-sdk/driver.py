@@ -110,6 +110,10 @@ def calls(order):
         if arguments.get("if_match") == "<last>":
             arguments["if_match"] = etag
         place = [order["namespace"], order["bucket"]] + call.get("place", [])
+        if call["operation"] == "create_bucket":
+            place.pop()
+        if "model" in call:
+            place.append(getattr(oci.object_storage.models, call["model"])(**call["fields"]))
         if "body" in call:
             place.append(call["body"].encode())
         try:
