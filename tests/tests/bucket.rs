@@ -639,7 +639,7 @@ async fn oci_creates_a_bucket_that_may_be_read_and_not_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn azure_prints_its_commands_without_a_token() {
-    let server = "Resource Manager";
+    let server = "no server";
     let row = Row::begin(
         "bucket azure",
         "prints the commands without a token, and asks nobody",
