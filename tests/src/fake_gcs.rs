@@ -6,9 +6,9 @@
 use serde_json::{Value, json};
 use xtask::testbed::Server;
 
-use crate::fault_proxy::{Answer, FaultProxy};
-use crate::fault_proxy::{Incoming, Upstream};
-use crate::{Process, Testbed, etcd, free_port, server};
+use crate::fault_proxy::Upstream;
+use crate::recorder::pass_on;
+use crate::{Answer, FaultProxy, Process, Recorded, Testbed, etcd, free_port, server};
 
 /// A storage server on a port that it keeps; its objects live as long as it does.
 #[derive(Debug)]
@@ -103,31 +103,28 @@ impl FakeGcs {
 }
 
 /// As it came, but for a precondition on deleting.
-fn pass(
-    upstream: Upstream,
-    request: Incoming,
-) -> std::pin::Pin<Box<dyn Future<Output = Option<Answer>> + Send>> {
+fn pass(upstream: Upstream, request: Recorded) -> std::pin::Pin<Box<dyn Future<Output = Answer> + Send>> {
     Box::pin(async move {
-        let url = format!("{}{}", upstream.url, request.target);
+        let Upstream { http, url } = &upstream;
         let Some(precondition) = delete_precondition(&request) else {
-            return request.pass(&upstream.http, &url).await;
+            return pass_on(http, url, &request).await;
         };
         // The server deletes a named generation only if it is the one that is there.
-        let named = format!("{url}&generation={precondition}");
-        let answer = request.pass(&upstream.http, &named).await?;
-        let object = url.split('?').next().unwrap_or_default();
+        let mut named = request.clone();
+        named.target.push_str(&format!("&generation={precondition}"));
+        let answer = pass_on(http, url, &named).await;
         if answer.status == 404 && !request.target.contains("?generation=") {
-            let there = upstream.http.get(object).send().await.ok()?;
-            if there.status() == 200 {
+            let there = http.get(format!("{url}{}", request.path())).send().await;
+            if there.is_ok_and(|there| there.status() == 200) {
                 let message = "At least one of the pre-conditions you specified did not hold.";
-                return Some(google_refusal(412, "conditionNotMet", message));
+                return google_refusal(412, "conditionNotMet", message);
             }
         }
-        Some(answer)
+        answer
     })
 }
 
-fn delete_precondition(request: &Incoming) -> Option<&str> {
+fn delete_precondition(request: &Recorded) -> Option<&str> {
     if request.method != "DELETE" {
         return None;
     }
@@ -138,5 +135,5 @@ fn delete_precondition(request: &Incoming) -> Option<&str> {
 /// As Google's JSON interfaces say no.
 pub fn google_refusal(status: u16, reason: &str, message: &str) -> Answer {
     let error = json!({ "error": { "code": status, "message": message, "errors": [{ "reason": reason }] } });
-    Answer::new(status, "application/json", error.to_string())
+    Answer::json(status, &error)
 }

@@ -22,8 +22,7 @@ use kubeassume_core::testing::publisher::{self, Place};
 use kubeassume_core::testing::store;
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::gcs::{GcsConfig, GcsStore};
-use kubeassume_tests::fault_proxy::Fault;
-use kubeassume_tests::{FakeGcs, Row, Testbed, google_refusal};
+use kubeassume_tests::{FakeGcs, Fault, Row, Testbed, google_refusal};
 use reqwest::Method;
 use secrecy::SecretString;
 

@@ -18,15 +18,15 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-pub use self::http1::Answer;
-pub(crate) use self::http1::Incoming;
-use crate::{Pki, Testbed};
+use self::http1::{head, read};
+use crate::recorder::pass_on;
+use crate::{Answer, Pki, Recorded, Testbed};
 
 /// Between two bytes of [`Fault::Drip`]: any answer takes longer than the clients of the tests wait.
 const DRIP: Duration = Duration::from_millis(50);
 
 /// What goes wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Fault {
     /// The connection is reset and the server knows of nothing.
     ResetBefore,
@@ -53,19 +53,6 @@ pub enum Certificate {
     Expired,
 }
 
-/// A request as the proxy saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// `GET`, `POST`, ...
-    pub method: String,
-    /// Percent-encoded as it came, with the query.
-    pub target: String,
-    /// The body.
-    pub body: Vec<u8>,
-    /// Status of the server's answer, or of the one in its place; 0: there was none.
-    pub status: u16,
-}
-
 /// A proxy on a port that it keeps until it is dropped.
 pub struct FaultProxy {
     state: Arc<State>,
@@ -81,7 +68,7 @@ struct State {
     strike: Mutex<Option<Strike>>,
     meanwhile: Mutex<Option<BoxFuture<()>>>,
     connections: Mutex<usize>,
-    log: Mutex<Vec<Request>>,
+    log: Mutex<Vec<Recorded>>,
 }
 
 /// The server behind.
@@ -93,12 +80,12 @@ pub(crate) struct Upstream {
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// How a request gets to the server.
-type Pass = fn(Upstream, Incoming) -> BoxFuture<Option<Answer>>;
+type Pass = fn(Upstream, Recorded) -> BoxFuture<Answer>;
 
 #[derive(Clone)]
 struct Strike {
     fault: Fault,
-    meant_for: Arc<dyn Fn(&Request) -> bool + Send + Sync>,
+    meant_for: Arc<dyn Fn(&Recorded) -> bool + Send + Sync>,
 }
 
 impl FaultProxy {
@@ -109,10 +96,7 @@ impl FaultProxy {
     /// There is no port.
     pub async fn start(bed: &Testbed, upstream: &str) -> Self {
         let pass: Pass = |upstream, request| {
-            Box::pin(async move {
-                let url = format!("{}{}", upstream.url, request.target);
-                request.pass(&upstream.http, &url).await
-            })
+            Box::pin(async move { pass_on(&upstream.http, &upstream.url, &request).await })
         };
         Self::start_with(bed, upstream, pass).await
     }
@@ -170,7 +154,7 @@ impl FaultProxy {
     }
 
     /// From now on this fault strikes each request for which it is meant, in the place of the one before.
-    pub fn strike(&self, fault: Fault, meant_for: impl Fn(&Request) -> bool + Send + Sync + 'static) {
+    pub fn strike(&self, fault: Fault, meant_for: impl Fn(&Recorded) -> bool + Send + Sync + 'static) {
         let meant_for = Arc::new(meant_for);
         *self.state.strike.lock().unwrap() = Some(Strike { fault, meant_for });
     }
@@ -191,8 +175,9 @@ impl FaultProxy {
         *self.state.connections.lock().unwrap()
     }
 
-    /// What it was asked so far, in order.
-    pub fn requests(&self) -> Vec<Request> {
+    /// What it was asked so far, in order, with the status of the server's answer or of the one in its place; 0: there
+    /// was none.
+    pub fn requests(&self) -> Vec<Recorded> {
         self.state.log.lock().unwrap().clone()
     }
 }
@@ -214,13 +199,7 @@ impl std::fmt::Debug for FaultProxy {
 impl State {
     async fn serve(&self, connection: TcpStream) -> Option<()> {
         let mut connection = BufReader::new(self.tls(connection).await?);
-        let incoming = Incoming::read(&mut connection).await?;
-        let mut request = Request {
-            method: incoming.method.clone(),
-            target: incoming.target.clone(),
-            body: incoming.body.clone(),
-            status: 0,
-        };
+        let mut request = read(&mut connection).await?;
         let strike = self.strike.lock().unwrap().clone();
         let fault = strike
             .filter(|strike| (strike.meant_for)(&request))
@@ -228,7 +207,7 @@ impl State {
         let answer = match &fault {
             Some(Fault::ResetBefore) => None,
             Some(Fault::Answer(answer)) => Some(answer.clone()),
-            _ => (self.pass)(self.upstream.clone(), incoming).await,
+            _ => Some((self.pass)(self.upstream.clone(), request.clone()).await),
         };
         if fault.is_some() {
             self.let_others().await;
@@ -272,10 +251,10 @@ impl State {
 
 /// What arrives, and what of it a fault keeps back: the body or, where there is none, the head.
 fn halves(answer: &Answer) -> (Vec<u8>, Vec<u8>) {
-    let head = answer.head().into_bytes();
+    let head = head(answer).into_bytes();
     match answer.body.is_empty() {
         true => (Vec::new(), head),
-        false => (head, answer.body.clone()),
+        false => (head, answer.body.to_vec()),
     }
 }
 

@@ -137,6 +137,13 @@ impl Answer {
         answer
     }
 
+    /// With one more header.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// Sets a header.
     pub fn set(&mut self, name: &str, value: &str) {
         self.headers.insert(name.to_owned(), value.to_owned());

@@ -8,8 +8,7 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::time::OffsetDateTime;
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::azure::{AzureConfig, AzureStore};
-use kubeassume_tests::fault_proxy::{Answer, FaultProxy};
-use kubeassume_tests::{Azurite, Row, Testbed};
+use kubeassume_tests::{Answer, Azurite, FaultProxy, Row, Testbed};
 
 use crate::cases::{Dialect, Outcome, common, refused};
 use crate::play::{Stage, play_all};
@@ -21,7 +20,9 @@ fn says(status: u16, code: &str, message: &str) -> Answer {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
-    Answer::new(status, "application/xml", body).with("x-ms-error-code", code)
+    Answer::new(status, body)
+        .with("content-type", "application/xml")
+        .with("x-ms-error-code", code)
 }
 
 #[tokio::test(flavor = "multi_thread")]

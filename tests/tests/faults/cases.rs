@@ -1,6 +1,6 @@
 //! The faults, and what each must come to.
 
-use kubeassume_tests::fault_proxy::{Answer, Certificate, Fault};
+use kubeassume_tests::{Answer, Certificate, Fault};
 
 /// One fault on one backend.
 pub(crate) struct Case {

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kubeassume_cloud::google::Credentials;
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::gcs::{GcsConfig, GcsStore};
-use kubeassume_tests::fault_proxy::FaultProxy;
-use kubeassume_tests::{FakeGcs, Row, Testbed, google_refusal};
+use kubeassume_tests::{FakeGcs, FaultProxy, Row, Testbed, google_refusal};
 use secrecy::SecretString;
 
 use crate::cases::{Dialect, Outcome, common, refused};

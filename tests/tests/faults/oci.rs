@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 use kubeassume_cloud::oci::{Credential, Credentials, SigningKey};
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::oci::{OciConfig, OciStore};
-use kubeassume_tests::fault_proxy::{Answer, FaultProxy};
-use kubeassume_tests::{OCI_BUCKET, OCI_NAMESPACE, OciFake, Testbed};
+use kubeassume_tests::{Answer, FaultProxy, OCI_BUCKET, OCI_NAMESPACE, OciFake, Testbed};
 use serde_json::json;
 
 use crate::cases::{Dialect, Outcome, common, refused};
@@ -16,11 +15,7 @@ use crate::play::{Stage, play_all};
 
 /// <https://docs.oracle.com/iaas/Content/API/References/apierrors.htm>
 fn says(status: u16, code: &str, message: &str) -> Answer {
-    Answer::new(
-        status,
-        "application/json",
-        json!({"code": code, "message": message}).to_string(),
-    )
+    Answer::json(status, &json!({"code": code, "message": message}))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,8 +12,7 @@ use kubeassume_core::{
     Publisher as _, StorePublisher,
 };
 use kubeassume_publishers::Patience;
-use kubeassume_tests::Row;
-use kubeassume_tests::fault_proxy::{Fault, FaultProxy, Request};
+use kubeassume_tests::{Fault, FaultProxy, Recorded, Row};
 use xtask::conformance::FAULTS;
 
 use crate::cases::{Case, Hits, Outcome};
@@ -58,7 +57,11 @@ pub(crate) async fn play_all(
     }
     let mut plays = Vec::new();
     for case in cases {
-        let patience = if case.fault == Fault::Drip { SHORT } else { PATIENT };
+        let patience = if matches!(case.fault, Fault::Drip) {
+            SHORT
+        } else {
+            PATIENT
+        };
         let mut scenes = Vec::new();
         for (hits, outcome) in case.outcomes {
             scenes.push((stage(patience).await, hits, outcome));
@@ -234,7 +237,7 @@ impl State {
 }
 
 impl Hits {
-    fn is_hit(self, request: &Request) -> bool {
+    fn is_hit(self, request: &Recorded) -> bool {
         match self {
             Self::Reads => request.method == "GET",
             Self::Writes => request.method != "GET",

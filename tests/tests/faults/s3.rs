@@ -7,8 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use kubeassume_publishers::Tls;
 use kubeassume_publishers::s3::{S3Config, S3Store};
-use kubeassume_tests::fault_proxy::{Answer, FaultProxy};
-use kubeassume_tests::{Testbed, Versitygw};
+use kubeassume_tests::{Answer, FaultProxy, Testbed, Versitygw};
 
 use crate::cases::{Dialect, Outcome, common, refused};
 use crate::play::{Stage, play_all};
@@ -20,7 +19,7 @@ fn says(status: u16, code: &str, message: &str) -> Answer {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
-    Answer::new(status, "application/xml", body)
+    Answer::new(status, body).with("content-type", "application/xml")
 }
 
 #[tokio::test(flavor = "multi_thread")]
