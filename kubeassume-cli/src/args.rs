@@ -28,7 +28,7 @@ pub(crate) struct Cli {
 enum Command {
     #[cfg(feature = "bucket")]
     #[command(arg_required_else_help = true)]
-    Bucket(crate::bucket::BucketCommand),
+    Bucket(Box<crate::bucket::BucketCommand>),
     /// Watch key rotations go through, without a cluster and without a cloud
     #[cfg(feature = "demo")]
     Demo(crate::demo::Demo),

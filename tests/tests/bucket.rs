@@ -584,6 +584,23 @@ async fn oci_creates_a_bucket_that_may_be_read_and_not_listed() {
 
     let row = Row::begin(
         "bucket oci",
+        "tells of pre-authenticated requests that may write",
+        OCI,
+    );
+    fake.preauthenticate("reader", "AnyObjectRead");
+    fake.preauthenticate("ci", "AnyObjectReadWrite");
+    let told = oci(&bed, &fake, &["--dry-run"]).await.expect(0).json()["findings"].to_string();
+    assert!(
+        told.contains("\\\"ci\\\" may write too") && !told.contains("reader"),
+        "{told}"
+    );
+    fake.grant(&["BUCKET_READ", "OBJECT_INSPECT"]);
+    let unseen = oci(&bed, &fake, &["--dry-run"]).await.expect(0).json()["findings"].to_string();
+    assert!(unseen.contains("cannot be seen"), "{unseen}");
+    row.passed();
+
+    let row = Row::begin(
+        "bucket oci",
         "names the call, the code and the field of a refusal",
         OCI,
     );
@@ -618,4 +635,43 @@ async fn oci_creates_a_bucket_that_may_be_read_and_not_listed() {
         ]
     );
     row.passed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azure_prints_its_commands_without_a_token() {
+    let server = "no server";
+    let row = Row::begin(
+        "bucket azure",
+        "prints the commands without a token, and asks nobody",
+        server,
+    );
+    let arguments = [
+        "--subscription",
+        "11111111-2222-3333-4444-555555555555",
+        "--resource-group",
+        "keys",
+        "--storage-account",
+        "acmekeys",
+        "--container",
+        "oidc",
+        "--writer",
+        "66666666-7777-8888-9999-000000000000",
+    ];
+    let printed = create("azure", &arguments, &[]).await.expect(3).json();
+    let commands = printed["commands"].to_string();
+    for words in [
+        "--public-access blob",
+        "--enable-versioning true",
+        "az role assignment create",
+    ] {
+        assert!(commands.contains(words), "{commands}");
+    }
+    row.passed();
+
+    let row = Row::begin(
+        "bucket azure",
+        "sets the access level, versions and the writer's role",
+        server,
+    );
+    row.not_shown("there is no emulator of Resource Manager; scripted answers show it");
 }

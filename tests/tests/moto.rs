@@ -24,12 +24,14 @@ use serde_json::{Value, json};
 
 const BUCKET: &str = "issuer";
 
-/// What a second server of S3 adds nothing to.
-const NOT_SHOWN: [(&str, &str); 4] = [
+/// What its threads do to each other.
+const RACES: [&str; 2] = ["one of many creators wins", "one of many replacers wins"];
+
+/// Amazon does each of these; moto does not, so that nothing here speaks for it.
+const NOT_SHOWN: [(&str, &str); 3] = [
     ("a wrong signature or an unknown key", "it takes any"),
     ("who may write", "whoever is somebody may do everything"),
     ("faults and throttling", "it has none"),
-    ("simultaneous writers", "it answers them one after the other"),
 ];
 
 struct Server {
@@ -107,11 +109,18 @@ fn tls(ca_pem: &str) -> Tls {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_refuses_stale_writes_and_the_store_conforms() {
     let server = Server::start("moto-store").await;
+    let mut races = 0;
     for check in store::CHECKS {
         let row = Row::begin("s3", check.name, Moto::VERSION);
+        if RACES.contains(&check.name) {
+            races += 1;
+            row.not_shown("it looks and writes in two steps, and now and then two writers win");
+            continue;
+        }
         check.run(Arc::new(server.store().await)).await;
         row.passed();
     }
+    assert_eq!(races, RACES.len());
     for (what, why) in NOT_SHOWN {
         Row::begin("s3", what, Moto::VERSION).not_shown(why);
     }

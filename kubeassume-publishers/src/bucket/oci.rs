@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use kubeassume_cloud::http::{CallError, Refusal};
 use kubeassume_cloud::oci::{Auth, Content, CredentialError, Credentials, Environment};
+use kubeassume_cloud::text::printable;
 use serde_json::{Value, json};
 
 use super::BucketError;
@@ -201,6 +202,47 @@ impl OciBucket {
         names.map_err(|error| self.failed(operation, &error))
     }
 
+    /// Whoever has the secret address of such a request needs no policy.
+    async fn find_preauthenticated(
+        &self,
+        rest: &Rest<Credentials>,
+        planned: &mut Planned<Ask>,
+    ) -> Result<(), BucketError> {
+        let ask = Ask::read(
+            "ListPreauthenticatedRequests",
+            format!("{}/p?limit=1000", self.target()),
+        );
+        let bucket = &self.config.bucket;
+        let list = match rest.send(&ask).await {
+            Ok(list) => list.body,
+            // It needs a permission of its own, PAR_MANAGE.
+            Err(CallError::Refused(refusal)) if matches!(refusal.status, 403 | 404) => {
+                planned.find(
+                    format!("whether pre-authenticated requests may write cannot be seen ({refusal})"),
+                    format!(
+                        "have PAR_MANAGE granted, or look: oci os preauth-request list --bucket-name {bucket}"
+                    ),
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(self.failed(ask.operation, &error)),
+        };
+        for request in list.as_array().into_iter().flatten() {
+            let is = |name: &str| printable(request.get(name).and_then(Value::as_str).unwrap_or_default());
+            if is("accessType").contains("Write") {
+                planned.find(
+                    format!(
+                        "whoever has the address of the pre-authenticated request {:?} may write too, until {}",
+                        is("name"),
+                        is("timeExpires")
+                    ),
+                    format!("oci os preauth-request delete --bucket-name {bucket} --par-id {}", is("id")),
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn failed(&self, operation: &'static str, error: &CallError) -> BucketError {
         let compartment = self.compartment();
         let advice = |refusal: &Refusal| {
@@ -263,6 +305,7 @@ impl Cloud for OciBucket {
             Some(there) => {
                 let names = self.objects(&rest).await?;
                 only_documents("oci.bucket", &self.location(), names.iter().map(String::as_str))?;
+                self.find_preauthenticated(&rest, &mut planned).await?;
                 let is = |name: &str| there.body.get(name).cloned().unwrap_or_default();
                 let mut wanted = serde_json::Map::new();
                 match is("publicAccessType").as_str() {

@@ -97,7 +97,20 @@ impl Azure {
             }
             "GET  roleAssignments" | "GET /blobServices/default/containers/oidc roleAssignments" => {
                 assert!(request.query.ends_with("$filter=atScope()"), "{}", request.query);
-                Response::new(200, json!({"value": self.assignments}).to_string())
+                let second = request.query.contains("&skip=1");
+                let cut = self.assignments.len().min(1);
+                let page = if second {
+                    &self.assignments[cut..]
+                } else {
+                    &self.assignments[..cut]
+                };
+                let mut list = json!({"value": page});
+                if !second && self.assignments.len() > 1 {
+                    let host = &request.headers["host"];
+                    let query = request.query.replace("&$filter", "&skip=1&$filter");
+                    list["nextLink"] = json!(format!("https://{host}{}?{query}", request.path));
+                }
+                Response::new(200, list.to_string())
             }
             "PUT /blobServices/default/containers/oidc roleAssignments" => {
                 let name = role.split('/').nth(1).unwrap();

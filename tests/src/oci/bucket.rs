@@ -12,6 +12,8 @@ pub(super) struct Bucket {
     pub(super) exists: bool,
     /// As `GetBucket` answers.
     pub(super) properties: Value,
+    /// Pre-authenticated requests, as they are listed.
+    pub(super) preauthenticated: Vec<Value>,
     pub(super) granted: BTreeSet<String>,
     pub(super) objects: BTreeMap<String, Object>,
 }
@@ -28,9 +30,11 @@ impl Bucket {
         let granted =
             ["READ", "CREATE", "OVERWRITE", "INSPECT", "DELETE"].map(|name| format!("OBJECT_{name}"));
         let of_buckets = ["READ", "CREATE", "UPDATE"].map(|name| format!("BUCKET_{name}"));
+        let of_buckets = of_buckets.into_iter().chain(["PAR_MANAGE".to_owned()]);
         Self {
             exists: true,
             properties: properties(),
+            preauthenticated: Vec::new(),
             granted: granted.into_iter().chain(of_buckets).collect(),
             objects: BTreeMap::new(),
         }
@@ -65,6 +69,7 @@ impl Bucket {
         let permission = match operation {
             "get_bucket" => "BUCKET_READ",
             "update_bucket" => "BUCKET_UPDATE",
+            "list_preauthenticated_requests" => "PAR_MANAGE",
             "list_objects" => "OBJECT_INSPECT",
             "delete_object" => "OBJECT_DELETE",
             "put_object" if self.objects.contains_key(name) => "OBJECT_OVERWRITE",
@@ -77,6 +82,7 @@ impl Bucket {
         match operation {
             "get_bucket" => self.answer(),
             "update_bucket" => self.update(request),
+            "list_preauthenticated_requests" => Answer::new(200, json!(self.preauthenticated).to_string()),
             "list_objects" => self.list(request),
             "get_object" | "head_object" => self.get(name),
             "put_object" => self.put(name, request),

@@ -108,12 +108,17 @@ impl Contract {
     }
 
     pub(super) fn check_answer(&self, name: &str, status: u16, body: &[u8]) -> Option<String> {
+        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
         let model = match (name, status) {
+            ("list_preauthenticated_requests", 200) => {
+                let mut requests = body.as_array().into_iter().flatten();
+                return requests
+                    .find_map(|request| self.check("PreauthenticatedRequestSummary", request).err());
+            }
             ("list_objects", 200) => "ListObjects",
             ("create_bucket" | "get_bucket" | "update_bucket", 200) => "Bucket",
             _ => return None,
         };
-        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
         self.check(model, &body).err()
     }
 

@@ -135,6 +135,13 @@ impl OciFake {
         self.state.bucket().objects.clear();
     }
 
+    /// Somebody makes a pre-authenticated request with this name and access type.
+    pub fn preauthenticate(&self, name: &str, access: &str) {
+        let request = json!({"id": format!("par/{name}"), "name": name, "accessType": access,
+            "timeCreated": "2026-11-22T10:00:00Z", "timeExpires": "2027-11-22T10:00:00Z"});
+        self.state.bucket().preauthenticated.push(request);
+    }
+
     /// Holds this against a model of the contract, as a request's body is.
     pub fn check(&self, model: &str, body: &serde_json::Value) {
         let violation = self

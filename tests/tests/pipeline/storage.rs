@@ -123,8 +123,8 @@ impl Storage {
         };
         match self {
             Self::S3(gateway) => {
-                let put = |key: &&str| gateway.successful_puts(&format!("{BUCKET}/{key}"));
-                BOTH.iter().map(put).sum()
+                let puts = BOTH.map(|key| gateway.successful_puts(&format!("{BUCKET}/{key}")));
+                puts.iter().sum()
             }
             Self::Gcs(gcs) => count(
                 gcs.front()

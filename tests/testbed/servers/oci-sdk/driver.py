@@ -85,8 +85,9 @@ def model(name):
 
 def contract(_):
     names = ["put_object", "get_object", "head_object", "delete_object", "list_objects",
-             "create_bucket", "get_bucket", "update_bucket"]
-    models = ["ListObjects", "ObjectSummary", "Bucket", "CreateBucketDetails", "UpdateBucketDetails"]
+             "create_bucket", "get_bucket", "update_bucket", "list_preauthenticated_requests"]
+    models = ["ListObjects", "ObjectSummary", "Bucket", "CreateBucketDetails", "UpdateBucketDetails",
+              "PreauthenticatedRequestSummary"]
     return {"operations": {name: operation(name) for name in names},
             "models": {name: model(name) for name in models}}
 
@@ -109,6 +110,10 @@ def calls(order):
         if arguments.get("if_match") == "<last>":
             arguments["if_match"] = etag
         place = [order["namespace"], order["bucket"]] + call.get("place", [])
+        if call["operation"] == "create_bucket":
+            place.pop()
+        if "model" in call:
+            place.append(getattr(oci.object_storage.models, call["model"])(**call["fields"]))
         if "body" in call:
             place.append(call["body"].encode())
         try:
