@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use crate::relying_party::RelyingParty;
 use crate::{
-    ApiServer, ApiServerConfig, Azurite, Entra, Etcd, FakeGcs, GoogleFake, Launch, Moto, OciFake, Pki,
-    Versitygw,
+    ApiServer, ApiServerConfig, ArmFake, Azurite, Entra, Etcd, FakeGcs, GoogleFake, Launch, Moto, OciFake,
+    Pki, Versitygw,
 };
 
 /// What a test starts from; declare it first, so that it goes last.
@@ -69,6 +69,11 @@ impl Testbed {
     /// Starts a Blob service with TLS, empty.
     pub async fn azurite(&self) -> Azurite {
         Azurite::start(self).await
+    }
+
+    /// Starts a stand-in for Azure Resource Manager, with an account that has no containers.
+    pub async fn arm(&self) -> ArmFake {
+        ArmFake::start(self).await
     }
 
     /// Starts Entra ID's token endpoint, which gives this token.

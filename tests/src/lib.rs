@@ -36,6 +36,7 @@
 )]
 
 mod api_server;
+mod arm;
 mod azurite;
 mod bed;
 mod binaries;
@@ -62,6 +63,7 @@ mod versitygw;
 mod wait;
 
 pub use api_server::{ApiServer, ApiServerConfig, StaticUser, trust_issuer};
+pub use arm::ArmFake;
 pub use azurite::{Azurite, BlobRequest};
 pub use bed::Testbed;
 pub use binaries::{Binary, binary, server};

@@ -12,6 +12,7 @@
 )]
 
 mod azure;
+mod azure_container;
 mod gcs;
 mod s3;
 

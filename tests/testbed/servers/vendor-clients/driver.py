@@ -145,6 +145,33 @@ def azure(order):
     return outcomes
 
 
+def azure_container(order):
+    """A container whose blobs the public may read and one principal may write, through Resource Manager."""
+    from azure.core.credentials import AccessToken
+    from azure.mgmt.authorization import AuthorizationManagementClient
+    from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
+    from azure.mgmt.storage import StorageManagementClient
+    from azure.mgmt.storage.models import BlobContainer
+
+    class Given:
+        def get_token(self, *_, **__):
+            return AccessToken(order["token"], 4102444800)
+
+    of = order["resource_group"], order["account"]
+    common = {"base_url": order["endpoint"], "connection_verify": order["ca_file"], "retry_total": 0}
+    storage = StorageManagementClient(
+        Given(), order["subscription"], api_version=order["storage_api"], credential_scopes=["scope"], **common)
+    service = storage.blob_services.get_service_properties(*of)
+    service.is_versioning_enabled = True
+    storage.blob_services.set_service_properties(*of, service)
+    storage.blob_containers.create(*of, order["container"], BlobContainer(public_access="Blob"))
+    roles = AuthorizationManagementClient(
+        Given(), order["subscription"], api_version="2022-04-01", credential_scopes=["scope"], **common)
+    roles.role_assignments.create(order["scope"], order["name"], RoleAssignmentCreateParameters(
+        role_definition_id=order["role"], principal_id=order["writer"], principal_type="ServicePrincipal"))
+    return {}
+
+
 def azure_workload_identity(order):
     """The access token that Azure's own library gets for a pod's token."""
     from azure.identity import WorkloadIdentityCredential
@@ -162,7 +189,7 @@ def azure_managed_identity(order):
 
 
 COMMANDS = {function.__name__: function for function in (
-    s3, gcs, gcs_bucket, google_federation, azure, azure_workload_identity, azure_managed_identity)}
+    s3, gcs, gcs_bucket, google_federation, azure, azure_container, azure_workload_identity, azure_managed_identity)}
 
 if __name__ == "__main__":
     json.dump(COMMANDS[sys.argv[1]](json.load(sys.stdin)), sys.stdout)
