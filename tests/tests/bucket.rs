@@ -667,11 +667,4 @@ async fn azure_prints_its_commands_without_a_token() {
         assert!(commands.contains(words), "{commands}");
     }
     row.passed();
-
-    let row = Row::begin(
-        "bucket azure",
-        "sets the access level, versions and the writer's role",
-        server,
-    );
-    row.not_shown("there is no emulator of Resource Manager; scripted answers show it");
 }
