@@ -256,9 +256,13 @@ fn a_rotation_with_every_kind_of_trouble_rejects_nothing_and_leaves_nothing() {
             "{accepted} accepted, {rejected} rejected"
         );
     }
-    // K1; with K2; without K1; with K3.
+    // K1; with K2; without K1; with K3; and once more if K1's retirement puts the two into another order, because what
+    // is served comes first.
     let writes = ended.said.matches("PUT openid/v1/jwks 200").count();
-    assert_eq!(writes, 4, "one successful PUT per change of the key set");
+    assert!(
+        matches!(writes, 4 | 5),
+        "one successful PUT per change of the key set, not {writes}"
+    );
     nothing_is_left(&folder);
 }
 
